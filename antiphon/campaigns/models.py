@@ -1,0 +1,353 @@
+"""Every configuration file, declared once. YAML scalars arrive as text; these types convert them.
+
+All models are frozen and forbid unknown keys. The JSON Schemas and the configuration reference
+are generated from here, so a field's description is what the marketer reads in the editor.
+"""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from antiphon.campaigns.scalars import (
+    Day,
+    Duration,
+    Flag,
+    Name,
+    Number,
+    Share,
+    Text,
+    Weekdays,
+    Whole,
+    Zone,
+)
+
+Category = Literal["promo", "lifecycle", "service"]
+Channel = Literal["email", "sms"]
+OnFailure = Literal["quarantine", "warn", "stop"]
+ColumnTypeName = Literal["text", "integer", "number", "money", "boolean", "day", "instant"]
+
+
+class Model(BaseModel):
+    """Common rules of all configuration models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ---------------------------------------------------------------- config/settings.yaml
+
+
+class Company(Model):
+    """Who speaks: shown in every message (`company` in templates)."""
+
+    name: Text = Field(description="Name of the company")
+    postal_address: Text = Field(description="Postal address, printed in every marketing message")
+    website: Text = Field(description="Address of the web site, with https://")
+    email_from: Text = Field(description="Sender address of e-mail")
+    email_from_name: Text = Field(description="Sender name of e-mail")
+    sms_from: Text = Field(description="Sender number or name of SMS")
+
+
+class Business(Model):
+    """Where and when the company does business."""
+
+    timezone: Zone = Field(description="Business time zone (IANA name); the business day is its day")
+    country: Text = Field(description="Default country, ISO 3166-1 alpha-2; region of phone numbers")
+    languages: tuple[Text, ...] = Field(
+        description="Languages of messages, the first is the fallback", min_length=1
+    )
+    currency: Text = Field(description="Currency of all amounts, ISO 4217")
+
+
+class Retention(Model):
+    """How long each store of the lake keeps what."""
+
+    snapshots: Duration = Field(description="Old snapshots no reader or run has pinned")
+    decisions: Duration = Field(description="Single decisions; older ones become daily counts")
+    quarantine: Duration = Field(description="Quarantined rows")
+    validation: Duration = Field(description="Stored validation results")
+
+
+class LakeSettings(Model):
+    """Where the lake lies and how it is cut."""
+
+    path: Text = Field(default="var/lake", description="Folder of the lake")
+    buckets: Whole | None = Field(
+        default=None, description="Buckets by customer, a power of two; absent: by size"
+    )
+    memory: Text = Field(default="4GB", description="Memory limit of the engine")
+    threads: Whole = Field(default=2, description="Threads of the engine")
+    retention: Retention
+
+
+class LedgerSettings(Model):
+    """Where the ledger is."""
+
+    url: Text | None = Field(
+        default=None, description="SQLAlchemy URL without password; absent: SQLite in var/"
+    )
+    url_from: Text | None = Field(
+        default=None, description="Name of the environment variable (or NAME_FILE) holding the URL"
+    )
+
+
+class ProviderSettings(Model):
+    """Which provider delivers each channel."""
+
+    email: Literal["local"] = Field(default="local", description="Provider of e-mail")
+    sms: Literal["local"] = Field(default="local", description="Provider of SMS")
+    outbox: Text = Field(default="var/outbox", description="Folder of the local provider")
+
+
+class LinkSettings(Model):
+    """Public addresses in messages."""
+
+    base_url: Text = Field(description="Public address of the web server, with https://")
+    key_from: Text = Field(
+        default="ANTIPHON_LINK_KEY",
+        description="Environment variable (or NAME_FILE) with the signing key of links",
+    )
+
+
+class Settings(Model):
+    """config/settings.yaml: what belongs to the company and the machine. Never a secret."""
+
+    version: Literal["1"] = Field(description="Version of this file's format")
+    company: Company
+    business: Business
+    lake: LakeSettings
+    ledger: LedgerSettings = LedgerSettings()
+    providers: ProviderSettings = ProviderSettings()
+    links: LinkSettings
+    salt: Text = Field(description="Keys the hashes that assign arms; never change it")
+
+
+# ---------------------------------------------------------------- config/sources.yaml
+
+
+class Attribute(Model):
+    """A column of the user's own."""
+
+    type: ColumnTypeName
+    meaning: Text = Field(default="", description="What it means; shown by `antiphon features`")
+
+
+class Source(Model):
+    """One source of facts: a file (or glob) or a query on a database."""
+
+    entity: Literal["customers", "orders", "order_lines", "products", "events", "consents"]
+    file: Text | None = Field(
+        default=None,
+        description="CSV (also .gz, .zst) or Parquet, a glob allowed; relative to the project",
+    )
+    format: Literal["csv", "parquet"] | None = Field(
+        default=None, description="Absent: by the file's ending"
+    )
+    database: Text | None = Field(
+        default=None, description="Environment variable (or NAME_FILE) holding a SQLAlchemy URL"
+    )
+    query: Text | None = Field(
+        default=None,
+        description="File in sql/sources/; on a file source it reads the table `source`",
+    )
+    columns: dict[str, Text] = Field(
+        default_factory=dict, description="our column: the source's column"
+    )
+    constants: dict[str, Text] = Field(default_factory=dict, description="our column: a value")
+    attributes: dict[str, Attribute] = Field(
+        default_factory=dict, description="The user's own columns, with their types"
+    )
+    encoding: Text = Field(default="utf-8", description="Encoding of a CSV file")
+    delimiter: Text = Field(default=",", description="Delimiter of a CSV file")
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of a CSV file")
+    date_format: Text | None = Field(
+        default=None, description="strptime format of dates, where they are not ISO 8601"
+    )
+    timezone: Zone | None = Field(
+        default=None, description="Zone of instants without one; absent: the business time zone"
+    )
+    watermark: Text | None = Field(
+        default=None, description="Our column that grows with every change; absent: whole source"
+    )
+    overlap: Duration = Field(
+        default_factory=lambda: _days(1), description="How far back each pull reads again"
+    )
+    full: Flag = Field(
+        default=False,
+        description="The source is always complete: rows missing from it were deleted",
+    )
+    optional: Flag = Field(default=False, description="A missing file is no error")
+
+
+class Sources(Model):
+    """config/sources.yaml."""
+
+    version: Literal["1"]
+    sources: dict[Name, Source]
+
+
+# ---------------------------------------------------------------- config/segments.yaml
+
+
+class Segment(Model):
+    """A named condition."""
+
+    where: Text = Field(description="SQL boolean expression over features")
+    title: Text = Field(default="", description="What the marketer calls it")
+
+
+class Segments(Model):
+    """config/segments.yaml."""
+
+    version: Literal["1"]
+    segments: dict[Name, Segment]
+
+
+# ---------------------------------------------------------------- config/policy.yaml
+
+
+class Cap(Model):
+    """At most `max` contacts in any window of `per` (exact, not calendar)."""
+
+    name: Name
+    max: Whole = Field(ge=0)
+    per: Duration
+    channel: Channel | None = Field(default=None, description="Absent: every channel together")
+    category: Category | None = Field(default=None, description="Absent: every category together")
+
+
+class UniversalControl(Model):
+    """A share of all units that receives no marketing at all."""
+
+    share: Share
+    period: Literal["month", "quarter", "year"] = Field(
+        default="quarter", description="How long a unit stays in it"
+    )
+
+
+class Policy(Model):
+    """config/policy.yaml: all the rules on contacting people."""
+
+    version: Literal["1"]
+    consent: dict[Category, Literal["opt_in", "opt_out", "none"]] = Field(
+        description="opt_in: only after agreement; opt_out: until objection; none: not needed"
+    )
+    caps: tuple[Cap, ...] = ()
+    winners_per_day: Whole = Field(default=1, ge=1, description="Messages to a customer in a day")
+    exempt: tuple[Category, ...] = Field(
+        default=(), description="Categories exempt from caps, the day's slot and control; counted"
+    )
+    universal_control: UniversalControl | None = None
+
+
+# ---------------------------------------------------------------- config/campaigns/*.yaml
+
+
+class Period(Model):
+    """When a campaign runs (business days, both ends included)."""
+
+    from_: Day = Field(alias="from")
+    until: Day | None = Field(default=None, description="Absent: without end")
+    days: Weekdays = Field(
+        default=frozenset(range(7)), description="weekdays, weekends, daily, or mon, tue, …"
+    )
+
+    def includes(self, day: date) -> bool:
+        """Whether the campaign runs on that business day."""
+        return (
+            self.from_ <= day
+            and (self.until is None or day <= self.until)
+            and day.weekday() in self.days
+        )
+
+
+class Audience(Model):
+    """Who is meant: a segment, a condition, or both."""
+
+    segment: Name | None = None
+    where: Text | None = Field(default=None, description="SQL boolean expression over features")
+
+
+class Limits(Model):
+    """Upper limits of one campaign."""
+
+    messages_per_day: Whole | None = Field(default=None, ge=0)
+
+
+class Goal(Model):
+    """What counts as a conversion."""
+
+    event: Text
+    within: Duration
+
+
+class Offer(Model):
+    """What is promised; `offer` in templates."""
+
+    code: Text = Field(description="The promo code everybody gets")
+    discount: Text | None = None
+    valid: Duration | None = None
+
+
+class Campaign(Model):
+    """config/campaigns/*.yaml: one campaign, one file."""
+
+    campaign: Name = Field(description="Unique name, the same as the file's")
+    title: Text
+    category: Category
+    priority: Whole = Field(ge=0, le=1000, description="The higher wins a customer's day")
+    runs: Period
+    audience: Audience
+    repeat_after: Duration | None = Field(default=None, description="Absent: once ever")
+    channels: tuple[Channel, ...] = Field(
+        min_length=1, description="The first by which this customer may be reached"
+    )
+    message: Name = Field(description="Folder in templates/")
+    variants: dict[Name, Number] = Field(
+        default_factory=dict, description="Variant and its weight; absent: one variant, `default`"
+    )
+    control: Share = Field(default=0.0, description="Share of would-be messages held out")
+    offer: Offer | None = None
+    goal: Goal | None = None
+    limits: Limits = Limits()
+    expires_after: Duration = Field(
+        default_factory=lambda: _days(1), description="A message not sent by then is not sent"
+    )
+    tags: tuple[Name, ...] = ()
+
+    @property
+    def arms(self) -> dict[str, float]:
+        """Variant → share of the treated, summing to one; one `default` where none is declared."""
+        total = float(sum(self.variants.values()))
+        if not self.variants:
+            return {"default": 1.0}
+        return {name: float(weight) / total for name, weight in self.variants.items()}
+
+
+# ---------------------------------------------------------------- config/expectations/*.yaml
+
+
+class Expectation(Model):
+    """One rule on an entity, by its Great Expectations name.
+
+    Other keys (column, min_value, value_set, …) are the expectation's own arguments.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    expect: Text = Field(description="Name of the Great Expectations expectation")
+    on_failure: OnFailure
+    reason: Text = Field(default="", description="What to call it in quarantine and reports")
+
+
+class Expectations(Model):
+    """config/expectations/<entity>.yaml."""
+
+    version: Literal["1"]
+    expectations: tuple[Expectation, ...]
+
+
+def _days(count: int) -> Duration:
+    from datetime import timedelta  # noqa: PLC0415
+
+    return timedelta(days=count)
