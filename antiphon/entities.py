@@ -79,9 +79,11 @@ CUSTOMERS = Entity(
         _c("email_address", T.TEXT, "normalised address, null where invalid", derived=True),
         _c("email_valid", T.BOOLEAN, "null: no address; false: bad syntax", derived=True),
         _c("email_reason", T.TEXT, "why the address is invalid", derived=True),
+        _c("email_key", T.TEXT, "salted hash of the address (keys.address_key)", derived=True),
         _c("phone_e164", T.TEXT, "the number in E.164, null where invalid", derived=True),
         _c("phone_valid", T.BOOLEAN, "null: no number; false: invalid", derived=True),
         _c("phone_reason", T.TEXT, "why the number is invalid", derived=True),
+        _c("phone_key", T.TEXT, "salted hash of the number (keys.address_key)", derived=True),
     ),
 )
 

@@ -1,0 +1,65 @@
+"""States of a message, and which may follow which: forward only (DESIGN §7)."""
+
+from enum import StrEnum
+
+
+class MessageState(StrEnum):
+    """Where one message stands."""
+
+    PLANNED = "planned"  # written, waiting for its moment and its run's release
+    SENDING = "sending"  # claimed: the request may have left
+    ACCEPTED = "accepted"  # the provider has it
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    REFUSED = "refused"  # the provider refused it for good: nobody got it
+    IN_DOUBT = "in_doubt"  # unclear whether it left; never resent by itself
+    WITHDRAWN = "withdrawn"  # taken back before it left, with a reason
+    EXPIRED = "expired"  # stale before it left
+    CONTROL = "control"  # would have been sent; held out to measure the effect
+
+
+NEXT: dict[MessageState, frozenset[MessageState]] = {
+    MessageState.PLANNED: frozenset(
+        {MessageState.SENDING, MessageState.WITHDRAWN, MessageState.EXPIRED}
+    ),
+    MessageState.SENDING: frozenset(
+        {
+            MessageState.ACCEPTED,
+            MessageState.DELIVERED,
+            MessageState.BOUNCED,
+            MessageState.REFUSED,
+            MessageState.IN_DOUBT,
+            MessageState.WITHDRAWN,  # stopped at the last moment: opted out, cannot be rendered
+            MessageState.PLANNED,  # certainly not sent (connection refused, 429): try later
+        }
+    ),
+    MessageState.ACCEPTED: frozenset({MessageState.DELIVERED, MessageState.BOUNCED}),
+    MessageState.DELIVERED: frozenset({MessageState.BOUNCED}),
+    MessageState.IN_DOUBT: frozenset(
+        {
+            MessageState.ACCEPTED,
+            MessageState.DELIVERED,
+            MessageState.BOUNCED,
+            MessageState.REFUSED,
+        }
+    ),
+    MessageState.BOUNCED: frozenset(),
+    MessageState.REFUSED: frozenset(),
+    MessageState.WITHDRAWN: frozenset(),
+    MessageState.EXPIRED: frozenset(),
+    MessageState.CONTROL: frozenset(),
+}
+
+# These count against caps: the message left, may have left, or is about to leave.
+CONTACT_STATES = frozenset(
+    {
+        MessageState.PLANNED,
+        MessageState.SENDING,
+        MessageState.ACCEPTED,
+        MessageState.DELIVERED,
+        MessageState.BOUNCED,
+        MessageState.IN_DOUBT,
+    }
+)
+# These used up the occurrence: the campaign has spoken, or held its tongue on purpose.
+OCCURRENCE_STATES = CONTACT_STATES | {MessageState.CONTROL}
