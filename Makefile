@@ -1,0 +1,54 @@
+# The one list of chores. `make run` and `make test` need Python 3.11+, pip and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+# Where a machine reaches packages through a mirror, its pip and uv settings say so; nothing here does.
+
+.PHONY: help run test lint types format check docs lock deploy bench clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/ready: requirements.lock pyproject.toml
+	@echo "Installing into .venv (about a minute the first time) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip sync --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: .venv/ready  ## install, make the demo company, do one daily run
+	@$(BIN)/antiphon demo
+	@$(BIN)/antiphon run --at 2026-05-12T10:00+02:00
+
+test: .venv/ready  ## install and run all tests
+	@$(BIN)/python -m pytest
+
+lint: .venv/ready  ## ruff: errors and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/ready  ## the strict type checker
+	@$(BIN)/mypy
+
+format: .venv/ready  ## let ruff mend and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: .venv/ready  ## check config/, templates/ and sql/
+	@$(BIN)/antiphon check
+
+docs: .venv/ready  ## write the generated references and JSON Schemas anew
+	@$(BIN)/python -m antiphon.campaigns.schema
+
+lock: .venv/ready  ## resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--group dev --upgrade --output-file requirements.lock pyproject.toml
+
+deploy: .venv/ready  ## work pool, deployments and the heartbeat automation, on the running Prefect server
+	@$(BIN)/antiphon deploy
+
+bench: .venv/ready  ## the benchmark at 1 million customers; BENCH=10m for ten
+	@$(BIN)/python -m bench.daily $(or $(BENCH),1m)
+
+clean:  ## remove the environment and everything under var/
+	rm -rf .venv var
