@@ -4,20 +4,35 @@ All models are frozen and forbid unknown keys. The JSON Schemas and the configur
 are generated from here, so a field's description is what the marketer reads in the editor.
 """
 
-from datetime import date
-from typing import Literal
+from datetime import date, timedelta
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.campaigns.scalars import (
+    Buckets,
+    Country,
+    Currency,
+    DateFormat,
     Day,
+    Delimiter,
     Duration,
+    Encoding,
+    EnvironmentName,
     Flag,
+    Language,
+    Line,
+    LongerThanZero,
+    MailAddress,
+    Memory,
     Name,
-    Number,
     Share,
+    SmsSender,
     Text,
+    Version,
+    WebAddress,
     Weekdays,
+    Weight,
     Whole,
     Zone,
 )
@@ -26,6 +41,18 @@ Category = Literal["promo", "lifecycle", "service"]
 Channel = Literal["email", "sms"]
 OnFailure = Literal["quarantine", "warn", "stop"]
 ColumnTypeName = Literal["text", "integer", "number", "money", "boolean", "day", "instant"]
+
+RESERVED_ARMS = ("control", "universal_control")
+ONE_DAY = timedelta(days=1)
+
+
+def _arm(name: str) -> str:
+    if name in RESERVED_ARMS:
+        raise ValueError(f"{name!r} is the name of a control group: call the variant otherwise")
+    return name
+
+
+Arm = Annotated[Name, AfterValidator(_arm)]
 
 
 class Model(BaseModel):
@@ -40,23 +67,25 @@ class Model(BaseModel):
 class Company(Model):
     """Who speaks: shown in every message (`company` in templates)."""
 
-    name: Text = Field(description="Name of the company")
+    name: Line = Field(description="Name of the company")
     postal_address: Text = Field(description="Postal address, printed in every marketing message")
-    website: Text = Field(description="Address of the web site, with https://")
-    email_from: Text = Field(description="Sender address of e-mail")
-    email_from_name: Text = Field(description="Sender name of e-mail")
-    sms_from: Text = Field(description="Sender number or name of SMS")
+    website: WebAddress = Field(description="Address of the web site, with https://")
+    email_from: MailAddress = Field(description="Sender address of e-mail")
+    email_from_name: Line = Field(description="Sender name of e-mail")
+    sms_from: SmsSender = Field(description="Sender number or name of SMS")
 
 
 class Business(Model):
     """Where and when the company does business."""
 
-    timezone: Zone = Field(description="Business time zone (IANA name); the business day is its day")
-    country: Text = Field(description="Default country, ISO 3166-1 alpha-2; region of phone numbers")
-    languages: tuple[Text, ...] = Field(
+    timezone: Zone = Field(description="Business time zone; the business day is a day of it")
+    country: Country = Field(
+        description="Country of customers that have none of their own; region of phone numbers"
+    )
+    languages: tuple[Language, ...] = Field(
         description="Languages of messages, the first is the fallback", min_length=1
     )
-    currency: Text = Field(description="Currency of all amounts, ISO 4217")
+    currency: Currency = Field(description="Currency of all amounts")
 
 
 class Retention(Model):
@@ -71,23 +100,24 @@ class Retention(Model):
 class LakeSettings(Model):
     """Where the lake lies and how it is cut."""
 
-    path: Text = Field(default="var/lake", description="Folder of the lake")
-    buckets: Whole | None = Field(
+    path: Line = Field(default="var/lake", description="Folder of the lake")
+    buckets: Buckets | None = Field(
         default=None, description="Buckets by customer, a power of two; absent: by size"
     )
-    memory: Text = Field(default="4GB", description="Memory limit of the engine")
-    threads: Whole = Field(default=2, description="Threads of the engine")
+    memory: Memory = Field(default="4GB", description="Memory limit of the engine")
+    threads: Whole = Field(default=2, ge=1, le=256, description="Threads of the engine")
     retention: Retention
 
 
 class LedgerSettings(Model):
     """Where the ledger is."""
 
-    url: Text | None = Field(
+    url: Line | None = Field(
         default=None, description="SQLAlchemy URL without password; absent: SQLite in var/"
     )
-    url_from: Text | None = Field(
-        default=None, description="Name of the environment variable (or NAME_FILE) holding the URL"
+    url_from: EnvironmentName | None = Field(
+        default=None,
+        description="Environment variable that holds the URL; or NAME_FILE, a file that does",
     )
 
 
@@ -96,30 +126,30 @@ class ProviderSettings(Model):
 
     email: Literal["local"] = Field(default="local", description="Provider of e-mail")
     sms: Literal["local"] = Field(default="local", description="Provider of SMS")
-    outbox: Text = Field(default="var/outbox", description="Folder of the local provider")
+    outbox: Line = Field(default="var/outbox", description="Folder of the local provider")
 
 
 class LinkSettings(Model):
     """Public addresses in messages."""
 
-    base_url: Text = Field(description="Public address of the web server, with https://")
-    key_from: Text = Field(
+    base_url: WebAddress = Field(description="Public address of the web server, with https://")
+    key_from: EnvironmentName = Field(
         default="ANTIPHON_LINK_KEY",
-        description="Environment variable (or NAME_FILE) with the signing key of links",
+        description="Environment variable with the key that signs links; or NAME_FILE, a file",
     )
 
 
 class Settings(Model):
     """config/settings.yaml: what belongs to the company and the machine. Never a secret."""
 
-    version: Literal["1"] = Field(description="Version of this file's format")
+    version: Version = Field(description="Version of this file's format")
     company: Company
     business: Business
     lake: LakeSettings
     ledger: LedgerSettings = LedgerSettings()
     providers: ProviderSettings = ProviderSettings()
     links: LinkSettings
-    salt: Text = Field(description="Keys the hashes that assign arms; never change it")
+    salt: Line = Field(description="Keys the hashes that assign arms; never change it")
 
 
 # ---------------------------------------------------------------- config/sources.yaml
@@ -128,50 +158,54 @@ class Settings(Model):
 class Attribute(Model):
     """A column of the user's own."""
 
-    type: ColumnTypeName
+    type: ColumnTypeName = Field(description="Type of the column")
     meaning: Text = Field(default="", description="What it means; shown by `antiphon features`")
 
 
 class Source(Model):
     """One source of facts: a file (or glob) or a query on a database."""
 
-    entity: Literal["customers", "orders", "order_lines", "products", "events", "consents"]
-    file: Text | None = Field(
+    entity: Literal["customers", "orders", "order_lines", "products", "events", "consents"] = Field(
+        description="What its rows are"
+    )
+    file: Line | None = Field(
         default=None,
         description="CSV (also .gz, .zst) or Parquet, a glob allowed; relative to the project",
     )
     format: Literal["csv", "parquet"] | None = Field(
         default=None, description="Absent: by the file's ending"
     )
-    database: Text | None = Field(
-        default=None, description="Environment variable (or NAME_FILE) holding a SQLAlchemy URL"
+    database: EnvironmentName | None = Field(
+        default=None,
+        description="Environment variable that holds a SQLAlchemy URL; or NAME_FILE, a file",
     )
-    query: Text | None = Field(
+    query: Line | None = Field(
         default=None,
         description="File in sql/sources/; on a file source it reads the table `source`",
     )
     columns: dict[str, Text] = Field(
-        default_factory=dict, description="our column: the source's column"
+        default_factory=dict,
+        description="our column: the source's column; those of the same name need no line",
     )
-    constants: dict[str, Text] = Field(default_factory=dict, description="our column: a value")
-    attributes: dict[str, Attribute] = Field(
+    constants: dict[str, Text] = Field(
+        default_factory=dict, description="our column: a value for every row"
+    )
+    attributes: dict[Name, Attribute] = Field(
         default_factory=dict, description="The user's own columns, with their types"
     )
-    encoding: Text = Field(default="utf-8", description="Encoding of a CSV file")
-    delimiter: Text = Field(default=",", description="Delimiter of a CSV file")
+    encoding: Encoding = Field(default="utf-8", description="Encoding of a CSV file")
+    delimiter: Delimiter = Field(default=",", description="Delimiter of a CSV file")
     decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of a CSV file")
-    date_format: Text | None = Field(
+    date_format: DateFormat | None = Field(
         default=None, description="strptime format of dates, where they are not ISO 8601"
     )
     timezone: Zone | None = Field(
         default=None, description="Zone of instants without one; absent: the business time zone"
     )
-    watermark: Text | None = Field(
+    watermark: Line | None = Field(
         default=None, description="Our column that grows with every change; absent: whole source"
     )
-    overlap: Duration = Field(
-        default_factory=lambda: _days(1), description="How far back each pull reads again"
-    )
+    overlap: Duration = Field(default=ONE_DAY, description="How far back each pull reads again")
     full: Flag = Field(
         default=False,
         description="The source is always complete: rows missing from it were deleted",
@@ -182,8 +216,8 @@ class Source(Model):
 class Sources(Model):
     """config/sources.yaml."""
 
-    version: Literal["1"]
-    sources: dict[Name, Source]
+    version: Version = Field(description="Version of this file's format")
+    sources: dict[Name, Source] = Field(description="name: where the facts come from")
 
 
 # ---------------------------------------------------------------- config/segments.yaml
@@ -199,8 +233,8 @@ class Segment(Model):
 class Segments(Model):
     """config/segments.yaml."""
 
-    version: Literal["1"]
-    segments: dict[Name, Segment]
+    version: Version = Field(description="Version of this file's format")
+    segments: dict[Name, Segment] = Field(description="name: the condition")
 
 
 # ---------------------------------------------------------------- config/policy.yaml
@@ -209,9 +243,9 @@ class Segments(Model):
 class Cap(Model):
     """At most `max` contacts in any window of `per` (exact, not calendar)."""
 
-    name: Name
-    max: Whole = Field(ge=0)
-    per: Duration
+    name: Name = Field(description="Named in every decision it made")
+    max: Whole = Field(ge=0, description="So many contacts")
+    per: LongerThanZero = Field(description="in any window of this length")
     channel: Channel | None = Field(default=None, description="Absent: every channel together")
     category: Category | None = Field(default=None, description="Absent: every category together")
 
@@ -219,7 +253,7 @@ class Cap(Model):
 class UniversalControl(Model):
     """A share of all units that receives no marketing at all."""
 
-    share: Share
+    share: Share = Field(description="How many of all units")
     period: Literal["month", "quarter", "year"] = Field(
         default="quarter", description="How long a unit stays in it"
     )
@@ -228,16 +262,18 @@ class UniversalControl(Model):
 class Policy(Model):
     """config/policy.yaml: all the rules on contacting people."""
 
-    version: Literal["1"]
+    version: Version = Field(description="Version of this file's format")
     consent: dict[Category, Literal["opt_in", "opt_out", "none"]] = Field(
         description="opt_in: only after agreement; opt_out: until objection; none: not needed"
     )
-    caps: tuple[Cap, ...] = ()
+    caps: tuple[Cap, ...] = Field(default=(), description="At most so many contacts in so long")
     winners_per_day: Whole = Field(default=1, ge=1, description="Messages to a customer in a day")
     exempt: tuple[Category, ...] = Field(
         default=(), description="Categories exempt from caps, the day's slot and control; counted"
     )
-    universal_control: UniversalControl | None = None
+    universal_control: UniversalControl | None = Field(
+        default=None, description="Absent: nobody is held out of everything"
+    )
 
 
 # ---------------------------------------------------------------- config/campaigns/*.yaml
@@ -246,8 +282,8 @@ class Policy(Model):
 class Period(Model):
     """When a campaign runs (business days, both ends included)."""
 
-    from_: Day = Field(alias="from")
-    until: Day | None = Field(default=None, description="Absent: without end")
+    from_: Day = Field(alias="from", description="First day")
+    until: Day | None = Field(default=None, description="Last day; absent: without end")
     days: Weekdays = Field(
         default=frozenset(range(7)), description="weekdays, weekends, daily, or mon, tue, …"
     )
@@ -264,56 +300,58 @@ class Period(Model):
 class Audience(Model):
     """Who is meant: a segment, a condition, or both."""
 
-    segment: Name | None = None
+    segment: Name | None = Field(default=None, description="Name of a segment in segments.yaml")
     where: Text | None = Field(default=None, description="SQL boolean expression over features")
 
 
 class Limits(Model):
     """Upper limits of one campaign."""
 
-    messages_per_day: Whole | None = Field(default=None, ge=0)
+    messages_per_day: Whole | None = Field(
+        default=None, ge=0, description="Absent: without limit; 0: the campaign is paused"
+    )
 
 
 class Goal(Model):
     """What counts as a conversion."""
 
-    event: Text
-    within: Duration
+    event: Line = Field(description="order, or the name of an event")
+    within: LongerThanZero = Field(description="So long after the message")
 
 
 class Offer(Model):
     """What is promised; `offer` in templates."""
 
-    code: Text = Field(description="The promo code everybody gets")
-    discount: Text | None = None
-    valid: Duration | None = None
+    code: Line = Field(description="The promo code everybody gets")
+    discount: Line | None = Field(default=None, description="As printed: 10%, 5 EUR")
+    valid: LongerThanZero | None = Field(default=None, description="So long after the message")
 
 
 class Campaign(Model):
     """config/campaigns/*.yaml: one campaign, one file."""
 
     campaign: Name = Field(description="Unique name, the same as the file's")
-    title: Text
-    category: Category
+    title: Line = Field(description="What people call it; shown in reports")
+    category: Category = Field(description="Policy class: which consent and which caps apply")
     priority: Whole = Field(ge=0, le=1000, description="The higher wins a customer's day")
     runs: Period
     audience: Audience
-    repeat_after: Duration | None = Field(default=None, description="Absent: once ever")
+    repeat_after: LongerThanZero | None = Field(default=None, description="Absent: once ever")
     channels: tuple[Channel, ...] = Field(
         min_length=1, description="The first by which this customer may be reached"
     )
     message: Name = Field(description="Folder in templates/")
-    variants: dict[Name, Number] = Field(
+    variants: dict[Arm, Weight] = Field(
         default_factory=dict, description="Variant and its weight; absent: one variant, `default`"
     )
     control: Share = Field(default=0.0, description="Share of would-be messages held out")
-    offer: Offer | None = None
-    goal: Goal | None = None
+    offer: Offer | None = Field(default=None, description="Absent: nothing is promised")
+    goal: Goal | None = Field(default=None, description="Absent: no conversion is counted")
     limits: Limits = Limits()
-    expires_after: Duration = Field(
-        default_factory=lambda: _days(1), description="A message not sent by then is not sent"
+    expires_after: LongerThanZero = Field(
+        default=ONE_DAY, description="A message not sent by then is not sent"
     )
-    tags: tuple[Name, ...] = ()
+    tags: tuple[Name, ...] = Field(default=(), description="Words to group campaigns by")
 
     @property
     def arms(self) -> dict[str, float]:
@@ -336,18 +374,14 @@ class Expectation(Model):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     expect: Text = Field(description="Name of the Great Expectations expectation")
-    on_failure: OnFailure
+    on_failure: OnFailure = Field(
+        description="quarantine: take the rows out; warn: report; stop: publish nothing"
+    )
     reason: Text = Field(default="", description="What to call it in quarantine and reports")
 
 
 class Expectations(Model):
     """config/expectations/<entity>.yaml."""
 
-    version: Literal["1"]
-    expectations: tuple[Expectation, ...]
-
-
-def _days(count: int) -> Duration:
-    from datetime import timedelta  # noqa: PLC0415
-
-    return timedelta(days=count)
+    version: Version = Field(description="Version of this file's format")
+    expectations: tuple[Expectation, ...] = Field(description="The rules, in any order")

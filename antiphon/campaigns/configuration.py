@@ -1,0 +1,261 @@
+"""All configuration files of a project: text in, models out, or every problem with its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from antiphon.campaigns.complaints import complaints, nearest
+from antiphon.campaigns.documents import parse
+from antiphon.campaigns.models import (
+    Campaign,
+    Expectations,
+    Model,
+    Policy,
+    Segments,
+    Settings,
+    Sources,
+)
+from antiphon.campaigns.places import Document, Positions, Spot
+from antiphon.campaigns.scalars import VERSION
+from antiphon.campaigns.secrets import secrets
+from antiphon.entities import SOURCE_ENTITIES
+from antiphon.errors import Problem
+from antiphon.files import ProjectFiles
+
+if TYPE_CHECKING:  # the audience room reads these models
+    from antiphon.audience.dictionary import Feature
+
+M = TypeVar("M", bound=Model)
+
+SETTINGS = "config/settings.yaml"
+SOURCES = "config/sources.yaml"
+SEGMENTS = "config/segments.yaml"
+POLICY = "config/policy.yaml"
+CAMPAIGNS = "config/campaigns"
+EXPECTATIONS = "config/expectations"
+SINGLE: dict[str, type[Model]] = {
+    SETTINGS: Settings,
+    SOURCES: Sources,
+    SEGMENTS: Segments,
+    POLICY: Policy,
+}
+
+
+def campaign_file(name: str) -> str:
+    """The file of that campaign."""
+    return f"{CAMPAIGNS}/{name}.yaml"
+
+
+def expectations_file(entity: str) -> str:
+    """The file of that entity's expectations."""
+    return f"{EXPECTATIONS}/{entity}.yaml"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The configuration of one run. `check.load` fills `features`; `read` leaves them empty."""
+
+    files: ProjectFiles
+    settings: Settings
+    sources: Sources
+    segments: Segments
+    policy: Policy
+    campaigns: dict[str, Campaign]
+    expectations: dict[str, Expectations]
+    features: "dict[str, Feature]" = field(default_factory=dict)
+
+
+@dataclass
+class Draft:
+    """What could be read, so that the good files are checked beside the bad ones.
+
+    Keyed by file. `whole` names the files in which nothing was wrong.
+    """
+
+    files: ProjectFiles
+    positions: Positions = field(default_factory=Positions)
+    problems: list[Problem] = field(default_factory=list)
+    models: dict[str, Model] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
+
+    def get(self, path: str, model: type[M]) -> M | None:
+        """The file as its model: without its wrong parts, where those could be left out."""
+        found = self.models.get(path)
+        return found if isinstance(found, model) else None
+
+    def under(self, folder: str, model: type[M]) -> dict[str, M]:
+        """Stem → model of each readable file of a folder."""
+        prefix = folder + "/"
+        return {
+            path.removeprefix(prefix).removesuffix(".yaml"): found
+            for path, found in self.models.items()
+            if path.startswith(prefix) and isinstance(found, model)
+        }
+
+    def configuration(self) -> Configuration | None:
+        """The whole, if every file was read."""
+        settings, sources = self.get(SETTINGS, Settings), self.get(SOURCES, Sources)
+        segments, policy = self.get(SEGMENTS, Segments), self.get(POLICY, Policy)
+        if not (settings and sources and segments and policy) or any(
+            not problem.is_warning for problem in self.problems
+        ):
+            return None
+        return Configuration(
+            self.files,
+            settings,
+            sources,
+            segments,
+            policy,
+            self.under(CAMPAIGNS, Campaign),
+            self.under(EXPECTATIONS, Expectations),
+        )
+
+
+def read(files: ProjectFiles) -> tuple[Configuration | None, list[Problem], Positions]:
+    """The configuration, or every problem of shape in any of its files, and where things stand."""
+    drafted = draft(files)
+    return drafted.configuration(), drafted.problems, drafted.positions
+
+
+def draft(files: ProjectFiles) -> Draft:
+    """Read every file under config/ as far as it can be read."""
+    drafted = Draft(files)
+    for path in sorted({*SINGLE, *(path for path in files.texts if path.startswith("config/"))}):
+        if path not in files.texts:
+            hint = "Write it; docs/configuration.md says what it holds."
+            drafted.problems.append(Problem(path, 0, 0, "the file is missing", hint=hint))
+        elif model := _model_of(path):
+            _read_file(drafted, path, model)
+        else:
+            drafted.problems.append(_unexpected(path))
+    return drafted
+
+
+def _model_of(path: str) -> type[Model] | None:
+    if path in SINGLE:
+        return SINGLE[path]
+    place = PurePosixPath(path)
+    if place.suffix != ".yaml":
+        return None
+    if str(place.parent) == CAMPAIGNS:
+        return Campaign
+    is_known = str(place.parent) == EXPECTATIONS and place.stem in SOURCE_ENTITIES
+    return Expectations if is_known else None
+
+
+def _unexpected(path: str) -> Problem:
+    place = PurePosixPath(path)
+    if place.suffix == ".yml":
+        hint = f"Rename it to {place.with_suffix('.yaml')}."
+    elif str(place.parent) == EXPECTATIONS:
+        hint = nearest(path, [expectations_file(entity) for entity in SOURCE_ENTITIES])
+    else:
+        hint = nearest(path, [*SINGLE, f"{CAMPAIGNS}/….yaml", f"{EXPECTATIONS}/….yaml"])
+    return Problem(path, 0, 0, "no part of Antiphon reads this file", hint=hint)
+
+
+def _read_file(drafted: Draft, path: str, model: type[Model]) -> None:
+    document, problems = parse(path, drafted.files.texts[path])
+    drafted.positions[path] = document
+    problems += _secrets(document)
+    if document.values is not None:
+        found = _versioned(document, model, problems)
+        if found is not None:
+            drafted.models[path] = found
+        if isinstance(found, Campaign):
+            problems += _name_problem(drafted, path, found)
+    drafted.problems += problems
+    if not problems:
+        drafted.whole.add(path)
+
+
+def _versioned(document: Document, model: type[M], problems: list[Problem]) -> M | None:
+    """The model of a document. One of another version is not looked into: its keys differ."""
+    assert document.values is not None
+    values = document.values
+    if "version" in model.model_fields:
+        if problem := _version_problem(document):
+            problems.append(problem)
+            if "version" in values:
+                return None
+        values = {"version": VERSION} | values
+    return _validate(document, model, values, problems)
+
+
+def _version_problem(document: Document) -> Problem | None:
+    assert document.values is not None
+    version = document.values.get("version")
+    if version == VERSION:
+        return None
+    if "version" not in document.values:
+        hint = f"Begin the file with 'version: {VERSION}'."
+        return Problem(document.path, 0, 0, "the file says no version", hint=hint)
+    spot = document.value_spot(("version",))
+    if isinstance(version, str) and version.strip().isdecimal():
+        if int(version[:18]) > int(VERSION):
+            hint = f"This Antiphon reads version {VERSION}: upgrade Antiphon."
+            return document.problem_at(spot, "made for a newer Antiphon", hint)
+        hint = (
+            "Compare the file with docs/configuration.md, change what differs, "
+            f"then write 'version: {VERSION}'."
+        )
+        return document.problem_at(spot, "made for an older Antiphon", hint)
+    return document.problem_at(spot, "no version", f"Write 'version: {VERSION}'.")
+
+
+def _validate(
+    document: Document, model: type[M], values: Mapping[str, Any], problems: list[Problem]
+) -> M | None:
+    """The model; where there are problems, that of the values without their unknown parts."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problems += complaints(document, model, details)
+    spared: Any = dict(values)
+    for detail in details:
+        path = detail["loc"]
+        if model is Segments and path[0] == "segments" and len(path) > 1:
+            path = path[:2]  # the other segments are as good as before
+        elif detail["type"] != "extra_forbidden" or model is Sources:
+            return None  # without a source, its columns would be missing elsewhere
+        spared = _without(spared, path)
+    try:
+        return model.model_validate(spared)
+    except ValidationError:
+        return None
+
+
+def _without(values: Any, path: tuple[str | int, ...]) -> Any:
+    """A copy of the values without the key at the path."""
+    if not isinstance(values, dict) or path[0] not in values:
+        return values
+    if len(path) == 1:
+        return {key: value for key, value in values.items() if key != path[0]}
+    return values | {path[0]: _without(values[path[0]], path[1:])}
+
+
+def _name_problem(drafted: Draft, path: str, campaign: Campaign) -> list[Problem]:
+    stem = PurePosixPath(path).stem
+    if campaign.campaign == stem:
+        return []
+    if campaign_file(campaign.campaign) in drafted.files.texts:
+        message = f"the campaign {campaign.campaign!r} has a file of its own already"
+    else:
+        message = f"the campaign {campaign.campaign!r} is in the file of {stem!r}"
+    hint = f"Write 'campaign: {stem}', or rename the file to {campaign.campaign}.yaml."
+    return [drafted.positions.problem(path, ("campaign",), message, hint)]
+
+
+def _secrets(document: Document) -> list[Problem]:
+    """Anything that looks like a secret: it belongs into the environment."""
+    hint = "Keep it in the environment; write here only the name of the variable."
+    problems = []
+    for offset, what in secrets(document.text):
+        line = document.text.count("\n", 0, offset) + 1
+        spot = Spot(line, offset - document.text.rfind("\n", 0, offset))
+        problems.append(document.problem_at(spot, f"this looks like {what}", hint))
+    return problems
