@@ -1,0 +1,226 @@
+"""Conditions: SQL boolean expressions over features, parsed, checked and written anew.
+
+What reaches the engine is written by `expressions.py` from the checked tree, piece by piece; the
+user's own text never does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.duckdb import DuckDBParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from antiphon.audience.dictionary import Feature
+from antiphon.audience.expressions import Checker, Finding
+from antiphon.entities import ColumnType
+
+MAX_CHARACTERS = 10_000
+MAX_DEPTH = 20  # brackets, NOTs and CASEs within one another; the parser recurses on each
+
+_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
+_PREFIXES = {TokenType.NOT, TokenType.DASH, TokenType.TILDE, TokenType.INTERVAL, TokenType.PLUS}
+_STATEMENTS = {TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.FROM}
+_PLACEHOLDERS = {TokenType.PARAMETER, TokenType.PLACEHOLDER}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A checked condition. `sql` is DuckDB SQL over the relation `frame`; `columns` it reads."""
+
+    text: str
+    sql: str
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionProblem:
+    """What is wrong, at which line and column of the text (from 1)."""
+
+    message: str
+    line: int
+    column: int
+    hint: str = ""
+
+
+class _ExpressionParser(DuckDBParser):
+    """Calls stay as they were typed, for our table of functions to judge."""
+
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        name: DuckDBParser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")
+    }
+    NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        "CASE": DuckDBParser.NO_PAREN_FUNCTION_PARSERS["CASE"]
+    }
+
+
+_DIALECT = DuckDB()
+
+
+def parse(text: str, features: Mapping[str, Feature]) -> Condition | list[ConditionProblem]:
+    """The condition, or everything that is wrong with it.
+
+    Names are matched without regard to case. Dividing by zero and arithmetic that overflows yield
+    null; a row for which a condition is null is not chosen.
+    """
+    findings = _length(text)
+    if not findings:
+        try:
+            tree, findings = _tree(text)
+            if tree is not None:
+                checker = Checker(features)
+                result = checker.check(tree)
+                findings = checker.findings
+                if not findings and result.type != ColumnType.BOOLEAN:
+                    findings = [_not_boolean(result.type)]
+                if not findings:
+                    return Condition(text, result.sql, frozenset(checker.columns))
+        except RecursionError:
+            findings = [_too_deep(0)]
+    return [_placed(text, finding) for finding in findings]
+
+
+def combine(conditions: Sequence[Condition]) -> Condition:
+    """All of the conditions at once: a campaign's audience from its segment and its `where`."""
+    if not conditions:
+        raise ValueError("an audience needs a segment or a condition")
+    if len(conditions) == 1:
+        return conditions[0]
+    return Condition(
+        " and ".join(f"({condition.text})" for condition in conditions),
+        "(" + " AND ".join(condition.sql for condition in conditions) + ")",
+        frozenset().union(*(condition.columns for condition in conditions)),
+    )
+
+
+def _length(text: str) -> list[Finding]:
+    if len(text) > MAX_CHARACTERS:
+        message = f"the condition has {len(text)} characters; at most {MAX_CHARACTERS} are allowed"
+        hint = "Bring long lists in as an attribute of customers, or as a feature."
+        return [Finding(message, 0, hint)]
+    if not text.strip():
+        return [Finding("the condition is empty", 0)]
+    if "\0" in text:
+        return [Finding("a NUL character", text.index("\0"))]
+    return []
+
+
+def _tree(text: str) -> tuple[exp.Expr | None, list[Finding]]:
+    try:
+        tokens = _DIALECT.tokenize(text)
+    except TokenError:
+        return None, [_unclosed(text)]
+    finding = _token_finding(tokens)
+    if finding:
+        return None, [finding]
+    parser = _ExpressionParser(dialect=_DIALECT)
+    try:
+        trees = parser.parse_into(exp.Condition, tokens, text)
+    except ParseError as error:
+        return None, [_syntax(error, tokens)]
+    if len(trees) != 1 or trees[0] is None:
+        return None, [Finding("not one expression", 0)]
+    return trees[0], []
+
+
+def _token_finding(tokens: list[Token]) -> Finding | None:
+    """What no condition may hold, whatever its grammar."""
+    if not tokens:
+        return Finding("nothing but a comment", 0)
+    depth = prefixes = 0
+    for token in tokens:
+        if finding := _forbidden(token):
+            return finding
+        kind = token.token_type
+        prefixes = prefixes + 1 if kind in _PREFIXES else 0
+        depth += (kind in _OPENING) - (kind in _CLOSING)
+        if depth + prefixes > MAX_DEPTH:
+            return _too_deep(token.start)
+    return None
+
+
+def _forbidden(token: Token) -> Finding | None:
+    kind = token.token_type
+    if token.comments:
+        message, hint = "a comment within a condition", "Put remarks into the YAML file, after #."
+    elif kind == TokenType.SEMICOLON:
+        message, hint = "a semicolon", "A condition is one expression, not a statement."
+    elif kind in _STATEMENTS:
+        message = f"'{token.text}': subqueries are not allowed"
+        hint = "Compute it in a file of sql/features/ and use the feature here."
+    elif kind in _PLACEHOLDERS:
+        message, hint = f"'{token.text}': parameters are not allowed", ""
+    else:
+        return None
+    return Finding(message, token.start, hint)
+
+
+def _too_deep(start: int) -> Finding:
+    hint = "Make parts of it segments or features of their own."
+    return Finding(f"nested more than {MAX_DEPTH} levels deep", start, hint)
+
+
+def _unclosed(text: str) -> Finding:
+    """The quote that is never closed; doubled quotes are characters of the text."""
+    quote, start = "", 0
+    for place, character in enumerate(text):
+        if not quote and character in "'\"":
+            quote, start = character, place
+        elif character == quote:
+            quote = ""  # a doubled quote opens again at the next character
+    if quote:
+        hint = "A quote within a text is doubled: 'Mother''s Day'."
+        return Finding(f"the quote {quote} is never closed", start, hint)
+    return Finding("cannot be read as SQL", 0)
+
+
+def _syntax(error: ParseError, tokens: list[Token]) -> Finding:
+    detail = error.errors[0] if error.errors else {}
+    description = str(detail.get("description", ""))
+    place = (detail.get("line"), detail.get("col"))
+    token = next((token for token in tokens if (token.line, token.col) == place), tokens[-1])
+    if description.startswith("Expecting )"):
+        opened = _innermost_open(tokens, token.start)
+        return Finding("a bracket is not closed", opened if opened is not None else token.start)
+    if description.startswith("Required keyword"):
+        return Finding(f"something is missing after '{token.text}'", token.start)
+    if token.token_type in _CLOSING and _innermost_open(tokens, token.start) is None:
+        return Finding(f"'{token.text}' closes nothing", token.start)
+    return Finding(f"'{token.text}' is not expected here", token.start, _likely(tokens, token))
+
+
+def _innermost_open(tokens: list[Token], before: int) -> int | None:
+    opened: list[int] = []
+    for token in tokens:
+        if token.start >= before and token is not tokens[-1]:
+            break
+        if token.token_type in _OPENING:
+            opened.append(token.start)
+        elif token.token_type in _CLOSING and opened and token.start < before:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
+def _likely(tokens: list[Token], token: Token) -> str:
+    before = [other for other in tokens if other.end < token.start]
+    if before and before[-1].token_type == TokenType.VAR and token.token_type == TokenType.VAR:
+        return "Is an operator (=, <, and, or) or a quote missing before it?"
+    return ""
+
+
+def _not_boolean(type_: ColumnType | None) -> Finding:
+    kind = type_.name.lower() if type_ else "null"
+    return Finding(f"the result is {kind}, not true or false", 0, "Compare it with something.")
+
+
+def _placed(text: str, finding: Finding) -> ConditionProblem:
+    before = text[: finding.start]
+    line = before.count("\n") + 1
+    column = finding.start - (before.rfind("\n") + 1) + 1
+    return ConditionProblem(finding.message, line, column, finding.hint)
