@@ -1,6 +1,7 @@
 """Keyed hashes for many rows at once, and what is drawn with them: ties, control, arms."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,8 @@ import pyarrow as pa
 
 from antiphon import keys
 
-Part = pa.Array | str
-Numbers = Callable[[str, Sequence[Part]], npt.NDArray[np.uint64]]
+Part: TypeAlias = pa.Array | str
+Numbers: TypeAlias = Callable[[str, Sequence[Part]], npt.NDArray[np.uint64]]
 """`keys.number(purpose, *parts)` per row. A part is one text for all rows or an array of texts
 (no nulls); at least one part is an array. The task injects the engine's (`keys.number_sql`)."""
 
