@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic_core import ErrorDetails
 
+from antiphon.campaigns.leaks import is_secret_name
 from antiphon.campaigns.models import Model
 from antiphon.campaigns.places import Document, Path
 from antiphon.campaigns.scalars import Kind
-from antiphon.campaigns.secrets import is_secret_name
 from antiphon.errors import Problem
 
 KEY = "[key]"  # pydantic's mark for an error of a mapping's key

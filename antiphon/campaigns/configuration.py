@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from antiphon.campaigns.complaints import complaints, nearest
 from antiphon.campaigns.documents import parse
+from antiphon.campaigns.leaks import secrets
 from antiphon.campaigns.models import (
     Campaign,
     Expectations,
@@ -20,7 +21,6 @@ from antiphon.campaigns.models import (
 )
 from antiphon.campaigns.places import Document, Positions, Spot
 from antiphon.campaigns.scalars import VERSION
-from antiphon.campaigns.secrets import secrets
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles

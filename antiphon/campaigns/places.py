@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from antiphon.campaigns.secrets import masked, masked_line
+from antiphon.campaigns.leaks import masked, masked_line
 from antiphon.errors import Problem
 
 Path = tuple[str | int, ...]
