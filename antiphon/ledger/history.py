@@ -1,0 +1,54 @@
+"""The ledger as a source of the lake: contacts, in bulk, from where the last pull ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from sqlalchemy import Engine, func, select
+
+from antiphon.ledger.bulk import read_bulk
+from antiphon.ledger.engine import mark
+from antiphon.ledger.schema import messages
+
+CONTACTS = pa.schema(
+    [
+        pa.field(name, pa.string(), nullable=False)
+        for name in ("message_id", "occurrence_key", "customer_id", "unit", "campaign")
+    ]
+    + [pa.field(name, pa.string(), nullable=False) for name in ("step", "cell", "anchor")]
+    + [pa.field("attempt", pa.int64(), nullable=False)]
+    + [
+        pa.field(name, pa.string(), nullable=False)
+        for name in ("arm", "channel", "category", "state")
+    ]
+    + [pa.field("contact_at", pa.timestamp("us", tz="UTC"), nullable=False)]
+    + [pa.field("run_id", pa.string(), nullable=False)]
+)
+
+
+class History:
+    """Contacts of one ledger for the lake.
+
+    A pull reads `mark()` first, then `contacts_since(the last mark)`: every change committed by
+    the mark is in it, and later ones come (again) with the next pull, which merges by message_id.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def mark(self) -> int:
+        """Where the next pull may begin: all changes up to it are committed, on any database."""
+        return mark(self._engine)
+
+    @contextmanager
+    def contacts_since(self, since: int) -> Iterator[pa.RecordBatchReader]:
+        """Messages changed after the mark `since` (0: all), with the columns of entities.CONTACTS.
+
+        `contact_at` is when the message left, or may have left; else when it is planned to.
+        Streamed: valid within the context, in bounded memory.
+        """
+        left = func.coalesce(messages.c.left_at, messages.c.not_before).label("contact_at")
+        columns = [left if name == "contact_at" else messages.c[name] for name in CONTACTS.names]
+        query = select(*columns).where(messages.c.revision > since)
+        with read_bulk(self._engine, query, CONTACTS) as reader:
+            yield reader

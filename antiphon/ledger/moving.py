@@ -1,0 +1,81 @@
+"""Moves of messages from state to state: one revision, one log entry a message, one transaction."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    insert,
+    select,
+    update,
+)
+
+from antiphon.ledger.engine import next_revision
+from antiphon.ledger.inserting import count_inserted
+from antiphon.ledger.schema import PLANNED, message_log, messages
+from antiphon.states import MessageState
+
+
+def as_json(evidence: Mapping[str, Any] | None) -> str | None:
+    """Evidence as it is kept."""
+    return json.dumps(evidence, ensure_ascii=False, sort_keys=True) if evidence else None
+
+
+def write_log(connection: Connection, revision: int) -> int:
+    """One log entry for each message that this transaction wrote under `revision`; how many."""
+    entries = select(
+        messages.c.message_id,
+        messages.c.revision,
+        messages.c.state,
+        messages.c.updated_at,
+        messages.c.claim_holder,
+        messages.c.evidence,
+    ).where(messages.c.revision == revision)
+    columns = ["message_id", "revision", "state", "at", "holder", "evidence"]
+    return count_inserted(connection, insert(message_log).from_select(columns, entries))
+
+
+class Move(NamedTuple):
+    """What one transaction moved."""
+
+    revision: int
+    messages: int
+
+
+def move(
+    connection: Connection,
+    picked: Select[tuple[str]],
+    values: Mapping[str, Any],
+    now: datetime,
+) -> Move:
+    """Sets `values` on the picked messages, and logs it.
+
+    `picked` says itself how PostgreSQL locks its rows (SKIP LOCKED, or in order of id).
+    """
+    revision = next_revision(connection)
+    cte = picked.cte("picked")
+    change = (
+        update(messages)
+        .where(messages.c.message_id.in_(select(cte.c.message_id)))
+        .values(**values, updated_at=now, revision=revision)
+    )
+    connection.execute(change)
+    return Move(revision, write_log(connection, revision))
+
+
+def withdraw_planned(
+    connection: Connection, which: ColumnElement[bool], reason: str, now: datetime
+) -> int:
+    """Takes back the planned messages among `which`; how many."""
+    picked = (
+        select(messages.c.message_id)
+        .where(PLANNED, which)
+        .order_by(messages.c.message_id)
+        .with_for_update()
+    )
+    values = {"state": MessageState.WITHDRAWN, "evidence": as_json({"reason": reason})}
+    return move(connection, picked, values, now).messages

@@ -1,0 +1,159 @@
+"""What people said of being written to: suppressions by address, acts of consent by person."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Engine, and_, func, select, update
+
+from antiphon.ledger.bulk import read_bulk
+from antiphon.ledger.engine import listed, next_revision, reading, writing
+from antiphon.ledger.inserting import count_inserted, insert_into
+from antiphon.ledger.moving import as_json
+from antiphon.ledger.schema import IN_FORCE, consents, suppressions
+
+ANY = "*"
+SUPPRESSED = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("channel", "address_key")]
+)
+CONSENTED = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("channel", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("granted", pa.bool_(), nullable=False),
+        pa.field("acted_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+    ]
+)
+
+
+class People:
+    """Suppressions and consents of one ledger. Nothing is deleted: a lift is one more fact."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def suppress(
+        self,
+        channel: str,
+        address_key: str,
+        *,
+        reason: str,
+        at: datetime,
+        source: str,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Nobody writes to the address from now on; false when that was so already.
+
+        `address_key` is `keys.address_key` of the normalised address, never the address itself.
+        """
+        row = {
+            "channel": channel,
+            "address_key": address_key,
+            "reason": reason,
+            "suppressed_at": at,
+            "source": source,
+            "evidence": as_json(evidence),
+        }
+        with writing(self._engine) as connection:
+            new = insert_into(connection, suppressions).on_conflict_do_nothing(
+                index_elements=["channel", "address_key"], index_where=IN_FORCE
+            )
+            return count_inserted(connection, new, row) == 1
+
+    def lift(self, channel: str, address_key: str, reason: str, at: datetime) -> bool:
+        """The address may be written to again; false when it was not suppressed."""
+        change = (
+            update(suppressions)
+            .where(
+                suppressions.c.channel == channel,
+                suppressions.c.address_key == address_key,
+                IN_FORCE,
+            )
+            .values(lifted_at=at, lift_reason=reason)
+        )
+        with writing(self._engine) as connection:
+            return connection.execute(change).rowcount == 1
+
+    def suppressions_table(self) -> pa.Table:
+        """channel, address_key of every suppression in force."""
+        query = select(suppressions.c.channel, suppressions.c.address_key).where(IN_FORCE)
+        with read_bulk(self._engine, query, SUPPRESSED) as reader:
+            return reader.read_all()
+
+    def suppressed_now(self, channel: str, address_keys: Collection[str]) -> set[str]:
+        """Those of the keys that are suppressed."""
+        with reading(self._engine) as connection:
+            query = select(suppressions.c.address_key).where(
+                IN_FORCE,
+                suppressions.c.channel == channel,
+                suppressions.c.address_key.in_(listed(connection, address_keys)),
+            )
+            return set(connection.execute(query).scalars())
+
+    def consent_act(
+        self,
+        customer_id: str,
+        channel: str,
+        category: str,
+        *,
+        granted: bool,
+        acted_at: datetime,
+        source: str,
+    ) -> None:
+        """Writes down that a person agreed or objected; `*` means every channel or category.
+
+        The same act told twice is kept once. Of two opposite acts of one instant and source the
+        objection stands.
+        """
+        row = {
+            "customer_id": customer_id,
+            "channel": channel,
+            "category": category,
+            "granted": granted,
+            "acted_at": acted_at,
+            "source": source,
+        }
+        with writing(self._engine) as connection:
+            row["revision"] = next_revision(connection)
+            new = insert_into(connection, consents)
+            stricter = and_(consents.c.granted, ~new.excluded.granted)
+            upsert = new.on_conflict_do_update(
+                index_elements=["customer_id", "channel", "category", "acted_at", "source"],
+                set_={"granted": new.excluded.granted, "revision": new.excluded.revision},
+                where=stricter,
+            )
+            connection.execute(upsert, row)
+
+    def consents_since(self, mark: int) -> pa.Table:
+        """Acts recorded after the mark (0: all), with the columns of entities.CONSENTS."""
+        columns = [consents.c[name] for name in CONSENTED.names]
+        query = select(*columns).where(consents.c.revision > mark)
+        with read_bulk(self._engine, query, CONSENTED) as reader:
+            return reader.read_all()
+
+    def objections_now(
+        self, customer_ids: Collection[str], channel: str, category: str
+    ) -> set[str]:
+        """Those of the customers whose latest act recorded here is an objection.
+
+        It knows no acts of other sources: for the last look before a message leaves.
+        """
+        order = func.row_number().over(
+            partition_by=consents.c.customer_id,
+            order_by=(consents.c.acted_at.desc(), consents.c.granted),
+        )
+        with reading(self._engine) as connection:
+            acts = (
+                select(consents.c.customer_id, consents.c.granted, order.label("place"))
+                .where(
+                    consents.c.customer_id.in_(listed(connection, customer_ids)),
+                    consents.c.channel.in_([channel, ANY]),
+                    consents.c.category.in_([category, ANY]),
+                )
+                .subquery()
+            )
+            query = select(acts.c.customer_id).where(acts.c.place == 1, ~acts.c.granted)
+            return set(connection.execute(query).scalars())

@@ -1,0 +1,130 @@
+"""Planning: decided messages enter the outbox, in bulk, each once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection, Engine, Row, column, select, table
+
+from antiphon.errors import LedgerError
+from antiphon.ledger.engine import next_revision, writing
+from antiphon.ledger.inserting import insert_new
+from antiphon.ledger.leases import Lease, guard
+from antiphon.ledger.moving import write_log
+from antiphon.ledger.schema import Instant, messages, runs
+from antiphon.states import MessageState
+
+ROWS_A_TRANSACTION = 10_000
+INSTANT = pa.timestamp("us", tz="UTC")
+REQUIRED = {
+    "message_id": pa.string(),
+    "occurrence_key": pa.string(),
+    "attempt": pa.int64(),
+    "campaign": pa.string(),
+    "step": pa.string(),
+    "cell": pa.string(),
+    "customer_id": pa.string(),
+    "unit": pa.string(),
+    "anchor": pa.string(),
+    "arm": pa.string(),
+    "channel": pa.string(),
+    "category": pa.string(),
+    "values_json": pa.string(),
+    "state": pa.string(),
+    "not_before": INSTANT,
+    "expires_at": INSTANT,
+    "planned_at": INSTANT,
+}
+OPTIONAL = {"address": pa.string(), "template_hash": pa.string(), "language": pa.string()}
+PLAN_SCHEMA = pa.schema(
+    [pa.field(name, kind, nullable=False) for name, kind in REQUIRED.items()]
+    + [pa.field(name, kind) for name, kind in OPTIONAL.items()]
+)
+BIRTHS = {MessageState.PLANNED, MessageState.CONTROL}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What planning added, and what was there before (of this run or of another)."""
+
+    inserted: int
+    existing: int
+
+
+def plan(engine: Engine, rows: pa.Table, run_id: str, lease: Lease, now: datetime) -> Planned:
+    """Writes rows of PLAN_SCHEMA that the outbox has not got yet, by occurrence and attempt.
+
+    A row is born `planned`, or `control`, as its `state` says. May be repeated after a kill: each
+    transaction of 10,000 rows stands by itself. A row that exists is counted, never changed.
+    Raises LeaseLost when the lease does not hold, and LedgerError when the rows are not of the
+    schema, the run is not running, or it is released and a row is new: that one had no audit.
+    """
+    checked = _checked(rows)
+    inserted = 0
+    for start in range(0, max(checked.num_rows, 1), ROWS_A_TRANSACTION):
+        batch = checked.slice(start, ROWS_A_TRANSACTION)
+        with writing(engine) as connection:
+            guard(connection, lease, now)
+            run = _planning_run(connection, run_id)
+            added = _insert(connection, batch, run_id, now)
+            if added and run.released_at is not None:
+                raise LedgerError(
+                    f"run {run_id} is released: {added} new messages cannot join it unaudited."
+                )
+        inserted += added
+    return Planned(inserted, checked.num_rows - inserted)
+
+
+def _checked(rows: pa.Table) -> pa.Table:
+    """The rows in our columns, order and types."""
+    missing = sorted(set(PLAN_SCHEMA.names) - set(rows.column_names))
+    if missing:
+        raise LedgerError(f"messages to plan lack the columns {', '.join(missing)}.")
+    checked = rows.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+    empty = [name for name in REQUIRED if checked[name].null_count]
+    if empty:
+        raise LedgerError(f"messages to plan have nulls in {', '.join(empty)}.")
+    strange = set(pc.unique(checked["state"]).to_pylist()) - BIRTHS
+    if strange:
+        raise LedgerError(f"a message is not planned as {', '.join(sorted(strange))}.")
+    return checked
+
+
+def _planning_run(connection: Connection, run_id: str) -> Row[Any]:
+    query = select(runs.c.state, runs.c.dry_run, runs.c.released_at).where(runs.c.run_id == run_id)
+    run = connection.execute(query).one_or_none()
+    if run is None or run.state != "running" or run.dry_run:
+        state = "unknown" if run is None else "a dry run" if run.dry_run else run.state
+        raise LedgerError(f"run {run_id} is {state}: it can plan no messages.")
+    return run
+
+
+def _insert(connection: Connection, batch: pa.Table, run_id: str, now: datetime) -> int:
+    revision = next_revision(connection)
+    common = {"run_id": run_id, "updated_at": _stored(now, connection), "revision": revision}
+    rows = [{**row, **common} for row in _rows(batch, connection)]
+    if not rows:
+        return 0
+    # columns without types: the values are already what the database stores
+    plain = table(messages.name, *(column(name) for name in rows[0]))
+    connection.execute(insert_new(connection, plain), rows)
+    return write_log(connection, revision)
+
+
+def _stored(moment: datetime, connection: Connection) -> Any:
+    return Instant().process_bind_param(moment, connection.dialect)
+
+
+def _rows(batch: pa.Table, connection: Connection) -> Iterator[dict[str, Any]]:
+    """Rows with instants as the database stores them (Instant), converted in Arrow."""
+    if connection.dialect.name == "sqlite":
+        kinds = [pa.int64() if field.type == INSTANT else field.type for field in PLAN_SCHEMA]
+        fields = zip(PLAN_SCHEMA.names, kinds, strict=True)
+        batch = batch.cast(pa.schema([pa.field(name, kind) for name, kind in fields]))
+    columns = [column.to_pylist() for column in batch.columns]
+    names = batch.column_names
+    for values in zip(*columns, strict=True):
+        yield dict(zip(names, values, strict=True))
