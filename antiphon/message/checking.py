@@ -1,0 +1,98 @@
+"""The check of a campaign's templates, before anything is rendered."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from antiphon.errors import Problem
+from antiphon.message.tree import DEFAULT_VARIANT, REQUIRED, Part
+from antiphon.message.values import offered
+
+if TYPE_CHECKING:
+    from antiphon.campaigns.models import Campaign
+    from antiphon.message.survey import Survey
+    from antiphon.message.templates import Templates
+
+# A marketing SMS lets people out by a link, or by the word that providers act on by themselves.
+OPT_OUT_WORD = re.compile(r"\bSTOP\b")
+_BARE_LINK = re.compile(r"""href\s*=\s*["']?\s*(https?://[^"'\s>]*)""", re.IGNORECASE)
+_LEAF_OF_EMAIL = ("links.unsubscribe", "company.postal_address")
+
+
+def check(templates: Templates, campaign: Campaign) -> list[Problem]:
+    """Every problem of every part, for each variant, language and channel of the campaign."""
+    tree, message = templates.tree, campaign.message
+    if message not in tree.messages():
+        hint = f"Messages are: {', '.join(sorted(tree.messages())) or 'none'}."
+        return [Problem(f"templates/{message}/", 0, 0, "no such message", hint=hint)]
+    problems: set[Problem] = set()
+    for variant in campaign.arms:
+        if variant != DEFAULT_VARIANT and variant in tree.languages:
+            text = f"the variant {variant!r} is named like a language"
+            problems.add(Problem(f"templates/{message}/{variant}/", 0, 0, text))
+        for language in tree.languages:
+            for channel in campaign.channels:
+                problems |= _page(templates, campaign, variant, language, channel)
+    return sorted(problems)
+
+
+def _page(
+    templates: Templates, campaign: Campaign, variant: str, language: str, channel: str
+) -> set[Problem]:
+    tree, message = templates.tree, campaign.message
+    problems: set[Problem] = set()
+    for part in REQUIRED[channel]:
+        if tree.find(message, variant, language, part) is None:
+            where = ", ".join(tree.candidates(message, variant, language, part))
+            text = f"no {part} for {channel} in {language!r}, variant {variant!r}"
+            hint = f"Looked for: {where}."
+            problems.add(Problem(f"templates/{message}/", 0, 0, text, hint=hint))
+    tongues: dict[str, str] = {}
+    for part, survey in templates.surveys(message, variant, language, channel, offered(campaign)):
+        problems.update(survey.problems)
+        problems |= _links(survey, templates.tree.files) if part is Part.HTML else set()
+        if campaign.category != "service":
+            problems |= _marketing(survey, part)
+        folder = survey.entry.split("/")[-2]
+        if folder in tree.languages:
+            tongues[folder] = survey.entry
+    if len(tongues) > 1:
+        both = " and ".join(sorted(tongues.values()))
+        text = f"in {language!r} this message mixes languages: {both}"
+        problems.add(Problem(f"templates/{message}/", 0, 0, text, is_warning=True))
+    return problems
+
+
+def _marketing(survey: Survey, part: Part) -> set[Problem]:
+    """What the law asks of promotional and lifecycle messages."""
+    path = f"templates/{survey.entry}"
+    if part in (Part.HTML, Part.TEXT):
+        return {
+            Problem(path, 0, 0, f"a marketing e-mail has to print {name}", hint=_where(name))
+            for name in _LEAF_OF_EMAIL
+            if name not in survey.printed
+        }
+    if part is Part.SMS and not (
+        "links.unsubscribe" in survey.printed or any(map(OPT_OUT_WORD.search, survey.texts))
+    ):
+        hint = "Write links.unsubscribe, or say that answering STOP ends the messages."
+        return {Problem(path, 0, 0, "a marketing SMS has to offer a way out", hint=hint)}
+    return set()
+
+
+def _where(name: str) -> str:
+    return f"Write {{{{ {name} }}}} outside of any condition, best in the layout."
+
+
+def _links(survey: Survey, files: object) -> set[Problem]:
+    """Links written out: they would pass by tags and click counting."""
+    found: set[Problem] = set()
+    assert isinstance(files, dict)
+    for path in survey.files.values():
+        for number, line in enumerate(files[path].splitlines(), start=1):
+            for match in _BARE_LINK.finditer(line):
+                hint = f"Write href=\"{{{{ '{match[1]}' | link }}}}\"."
+                place = (f"templates/{path}", number, match.start() + 1)
+                found.add(Problem(*place, "a link that is not counted", line.strip(), hint))
+    return found

@@ -1,0 +1,112 @@
+"""Links in messages: what they lead to and the signed tokens that say for whom.
+
+A token is `<key id>.<message id>.<signature>`. It names one message by its opaque id and nothing
+of the person; the signature covers key id, purpose and message id, so that a token for one
+purpose serves no other.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from itsdangerous import BadSignature, Signer
+
+from antiphon.errors import AntiphonError
+
+_KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SHORTEST_KEY = 16
+
+
+class Purpose(StrEnum):
+    """What a link is for; the value is its place on the web server."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
+    WEB = "view"
+
+
+class BadToken(AntiphonError):
+    """A token that we did not sign for this purpose, or whose key is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The personal links of one message (`links` in templates)."""
+
+    unsubscribe: str
+    preferences: str
+    web: str
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """By name, as templates see them."""
+        names = ("unsubscribe", "preferences", "web")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """One-click unsubscription: RFC 2369 and RFC 8058, section 3.1."""
+        return {
+            "List-Unsubscribe": f"<{self.unsubscribe}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+
+
+class LinkSigner:
+    """Makes and reads links. `keys`: key id → secret; the last one signs, all are accepted."""
+
+    def __init__(self, keys: Mapping[str, str], base_url: str) -> None:
+        if not keys:
+            raise ValueError("no key to sign links with")
+        for key_id, secret in keys.items():
+            if not _KEY_ID.fullmatch(key_id):
+                raise ValueError("a key id is made of 1 to 16 letters and digits")
+            if len(secret) < _SHORTEST_KEY:
+                raise ValueError(
+                    f"the link key {key_id!r} is shorter than {_SHORTEST_KEY} characters"
+                )
+        self._base_url = base_url.rstrip("/")
+        self._newest = list(keys)[-1]
+        self._signers = {
+            (key_id, purpose): Signer(
+                secret,
+                salt=f"antiphon.link.{purpose}.{key_id}",
+                key_derivation="hmac",
+                digest_method=sha256,
+            )
+            for key_id, secret in keys.items()
+            for purpose in Purpose
+        }
+
+    def token(self, purpose: Purpose, message_id: str) -> str:
+        """A token that `read` turns back into the message's id."""
+        if not _MESSAGE_ID.fullmatch(message_id):
+            raise ValueError("a message id is made of letters, digits, - and _")
+        signed = self._signers[self._newest, purpose].sign(message_id).decode()
+        return f"{self._newest}.{signed}"
+
+    def read(self, purpose: Purpose, token: str) -> str:
+        """The message id of a token; raises BadToken."""
+        key_id, _, signed = token.partition(".")
+        signer = self._signers.get((key_id, purpose))
+        if signer is None:
+            raise BadToken("signed by an unknown key")
+        try:
+            return signer.unsign(signed).decode()
+        except BadSignature:
+            raise BadToken("the signature does not fit") from None
+
+    def url(self, purpose: Purpose, message_id: str) -> str:
+        """The address of one personal page."""
+        return f"{self._base_url}/{purpose}/{self.token(purpose, message_id)}"
+
+    def links(self, message_id: str) -> Links:
+        """All personal links of a message."""
+        return Links(
+            unsubscribe=self.url(Purpose.UNSUBSCRIBE, message_id),
+            preferences=self.url(Purpose.PREFERENCES, message_id),
+            web=self.url(Purpose.WEB, message_id),
+        )

@@ -1,0 +1,326 @@
+"""Templates of messages: checked, compiled once per message, variant, language and channel."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from jinja2 import DictLoader, Template, TemplateError
+
+from antiphon.campaigns.models import Campaign, Settings
+from antiphon.entities import ColumnType
+from antiphon.errors import AntiphonError, Problem
+from antiphon.keys import digest
+from antiphon.message import checking
+from antiphon.message.formats import Formats
+from antiphon.message.inlining import Inlined, inline
+from antiphon.message.language import TemplateLanguage
+from antiphon.message.links import Links
+from antiphon.message.plain import plain_text
+from antiphon.message.survey import Fields, Leaf, Sources, Survey, Surveyor, Value
+from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
+from antiphon.message.values import (
+    CAMPAIGN_FIELDS,
+    OFFER_FIELDS,
+    MessageHeld,
+    Record,
+    clean,
+    record,
+)
+
+BUNDLE_VERSION = 1
+COMPANY_FIELDS = ("name", "postal_address", "website", "email_from", "email_from_name", "sms_from")
+_EVERY_OFFER = frozenset(OFFER_FIELDS)
+_BLANKS = re.compile("[\u00a0\u202f\u2009]")  # what Babel writes between number and currency
+
+
+class TemplateFault(AntiphonError):
+    """A template failed on a message although it passed the check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """One rendered e-mail. `headers` are those beyond the usual ones (RFC 8058)."""
+
+    subject: str
+    html: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One rendered SMS."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One part, compiled. `inlined` false: its CSS has to be inlined in every rendering."""
+
+    path: str
+    template: Template
+    inlined: bool = True
+
+
+class Templates:
+    """The templates of all messages over the given files, for one company.
+
+    `files`: path below templates/ → text. `features`: the columns of the customer frame with
+    their types. The first of `languages` is the fallback.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        *,
+        features: Mapping[str, ColumnType],
+        languages: Sequence[str],
+        currency: str,
+        timezone: str,
+        company: Mapping[str, str],
+    ) -> None:
+        self.tree = Tree(files, tuple(languages))
+        self.features = dict(features)
+        self.currency, self.timezone = currency, timezone
+        self.company = {
+            name: clean(", ".join(company[name].split("\n")))
+            for name in COMPANY_FIELDS
+            if name in company
+        }
+        self._sources = Sources(files)
+        self._surveys: dict[tuple[str, str, frozenset[str]], Survey] = {}
+        self._pages: dict[tuple[str, str, str, Part], _Page | None] = {}
+        self._hashes: dict[str, str] = {}
+        self._formats = {
+            language: Formats(language, currency, timezone) for language in self.tree.languages
+        }
+
+    @classmethod
+    def of(
+        cls, files: Mapping[str, str], features: Mapping[str, ColumnType], settings: Settings
+    ) -> Self:
+        """With the company, languages, currency and time zone of config/settings.yaml."""
+        return cls(
+            files,
+            features=features,
+            languages=settings.business.languages,
+            currency=settings.business.currency,
+            timezone=settings.business.timezone,
+            company=settings.company.model_dump(include=set(COMPANY_FIELDS)),
+        )
+
+    # ------------------------------------------------------------ before any message
+
+    def check(self, campaign: Campaign) -> list[Problem]:
+        """Everything wrong with the templates this campaign needs, each problem once."""
+        return checking.check(self, campaign)
+
+    def language(self, wanted: str | None) -> str:
+        """The language a customer is written to."""
+        return self.tree.language(wanted)
+
+    def needed(self, message: str, variant: str, language: str, channel: str) -> frozenset[str]:
+        """Names of the customer's values that the templates use: what a message has to store."""
+        names: set[str] = set()
+        for _, survey in self.surveys(message, variant, self.language(language), channel):
+            names |= {
+                name.removeprefix("customer.")
+                for name in survey.used
+                if name.startswith("customer.")
+            }
+            if "datetime" in survey.filters and "timezone" in self.features:
+                names.add("timezone")
+        return frozenset(names)
+
+    def surveys(
+        self,
+        message: str,
+        variant: str,
+        language: str,
+        channel: str,
+        offered: frozenset[str] = _EVERY_OFFER,
+    ) -> Iterator[tuple[Part, Survey]]:
+        """What each part that exists uses."""
+        for part in PARTS[channel]:
+            path = self.tree.find(message, variant, language, part)
+            if path is not None:
+                yield part, self._survey(path, language, offered)
+
+    def _survey(self, path: str, language: str, offered: frozenset[str]) -> Survey:
+        key = (path, language, offered)
+        if key not in self._surveys:
+            surveyor = Surveyor(
+                self._sources,
+                lambda name: self.tree.resolve(name, language),
+                self._roots(offered),
+                language,
+            )
+            self._surveys[key] = surveyor.survey(path)
+        return self._surveys[key]
+
+    def _roots(self, offered: frozenset[str]) -> dict[str, Value]:
+        def fields(path: str, types: Mapping[str, ColumnType]) -> Fields:
+            return Fields({name: Leaf(type_) for name, type_ in types.items()}, path)
+
+        text = ColumnType.TEXT
+        return {
+            "customer": fields("customer", self.features),
+            "campaign": fields("campaign", CAMPAIGN_FIELDS),
+            "cell": Leaf(text),
+            "offer": fields("offer", {n: t for n, t in OFFER_FIELDS.items() if n in offered}),
+            "links": fields("links", dict.fromkeys(("unsubscribe", "preferences", "web"), text)),
+            "company": fields("company", dict.fromkeys(self.company, text)),
+        }
+
+    # ------------------------------------------------------------ rendering
+
+    def render(  # noqa: PLR0917
+        self,
+        message: str,
+        variant: str,
+        language: str,
+        channel: str,
+        values: Mapping[str, Any],
+        links: Links,
+    ) -> Email | Sms:
+        """One message. `values` is the stored JSON (`values.unpack`).
+
+        Raises MessageHeld where a null would be printed, TemplateFault where a template fails.
+        """
+        language = self.language(language)
+        context = self._context(values, links)
+        if channel == "sms":
+            text = self._part(message, variant, language, Part.SMS, context)
+            return Sms(_BLANKS.sub(" ", text or "").strip())
+        subject = self._part(message, variant, language, Part.SUBJECT, context)
+        html = self._part(message, variant, language, Part.HTML, context)
+        if html is None or subject is None:
+            raise TemplateFault(f"templates/{message}/ has no complete e-mail; run antiphon check")
+        written = self._part(message, variant, language, Part.TEXT, context)
+        return Email(
+            subject=" ".join(subject.split()),
+            html=html,
+            text=plain_text(html) if written is None else written.strip() + "\n",
+            headers=links.headers if values["campaign"]["category"] != "service" else {},
+        )
+
+    def _context(self, values: Mapping[str, Any], links: Links) -> dict[str, object]:
+        return {
+            "customer": record("customer", values["customer"], self.features),
+            "campaign": record("campaign", values["campaign"], CAMPAIGN_FIELDS),
+            "cell": clean(values.get("cell", "")),
+            "offer": record("offer", values.get("offer", {}), OFFER_FIELDS),
+            "links": Record(links.fields),
+            "company": Record(self.company),
+        }
+
+    def _part(
+        self, message: str, variant: str, language: str, part: Part, context: dict[str, object]
+    ) -> str | None:
+        key = (message, variant, language, part)
+        if key not in self._pages:
+            self._pages[key] = self._compile(*key)
+        page = self._pages[key]
+        if page is None:
+            return None
+        try:
+            text = page.template.render(context)
+        except MessageHeld as held:
+            raise MessageHeld(held.variable, page.path) from None
+        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+            # The error's text may quote a value of the customer: only its kind is told.
+            raise TemplateFault(f"templates/{page.path}: {type(error).__name__}") from error
+        return text if page.inlined else inline(text)
+
+    def _compile(self, message: str, variant: str, language: str, part: Part) -> _Page | None:
+        path = self.tree.find(message, variant, language, part)
+        if path is None:
+            return None
+        survey = self._survey(path, language, _EVERY_OFFER)
+        sources: Mapping[str, str] = {
+            name: self.tree.files[file] for name, file in survey.files.items()
+        }
+        inlined = True
+        if part is Part.HTML:
+            once = Inlined.of(path, sources)
+            sources, inlined = once.sources, once.complete
+        filters = self._formats[language].filters() | {"link": self._link}
+        environment = TemplateLanguage(DictLoader(sources), filters, html=part is Part.HTML)
+        try:
+            return _Page(path, environment.get_template(path), inlined)
+        except TemplateError as error:
+            raise TemplateFault(f"templates/{path}: {error}; run antiphon check") from error
+
+    def _link(self, address: str) -> str:
+        """Every link of a template: relative ones are the company's. Tags and clicks come here."""
+        return self.company["website"].rstrip("/") + address if address.startswith("/") else address
+
+    # ------------------------------------------------------------ kept by content
+
+    def bundle(self, message: str) -> str:
+        """All that renderings of `message` depend on, as JSON: the same text, the same pages."""
+        surveys = [
+            survey
+            for variant in self.tree.variants(message)
+            for language in self.tree.languages
+            for channel in REQUIRED
+            for _, survey in self.surveys(message, variant, language, channel)
+        ]
+        used = set().union(*(survey.used for survey in surveys))
+        names = {name for survey in surveys for name in survey.files}
+        paths = {
+            place
+            for name in names
+            for language in self.tree.languages
+            if (place := self.tree.resolve(name, language)) is not None
+        } | {path for survey in surveys for path in survey.files.values()}
+        return json.dumps(
+            {
+                "version": BUNDLE_VERSION,
+                "files": {path: self.tree.files[path] for path in sorted(paths)},
+                "features": {
+                    name: type_.value
+                    for name, type_ in sorted(self.features.items())
+                    if f"customer.{name}" in used or name == "timezone"
+                },
+                "languages": self.tree.languages,
+                "currency": self.currency,
+                "timezone": self.timezone,
+                "company": {
+                    name: value
+                    for name, value in self.company.items()
+                    if f"company.{name}" in used or name == "website"
+                },
+            },
+            ensure_ascii=False,
+            sort_keys=True,
+        )
+
+    def template_hash(self, message: str) -> str:
+        """Changes when any rendering of `message` could."""
+        if message not in self._hashes:
+            self._hashes[message] = digest("template", self.bundle(message))
+        return self._hashes[message]
+
+    @classmethod
+    def from_bundle(cls, text: str) -> Self:
+        """The templates of one message as they were."""
+        bundle = json.loads(text)
+        if bundle["version"] != BUNDLE_VERSION:
+            raise TemplateFault(
+                f"a template of version {bundle['version']}, written by another Antiphon"
+            )
+        return cls(
+            bundle["files"],
+            features={name: ColumnType(type_) for name, type_ in bundle["features"].items()},
+            languages=bundle["languages"],
+            currency=bundle["currency"],
+            timezone=bundle["timezone"],
+            company=bundle["company"],
+        )
+
+
+__all__ = ["DEFAULT_VARIANT", "Email", "MessageHeld", "Sms", "TemplateFault", "Templates"]

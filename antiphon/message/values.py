@@ -1,0 +1,182 @@
+"""The personal values of one message: typed, as JSON in the ledger, and as templates see them."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from antiphon.campaigns.models import Campaign
+from antiphon.entities import ColumnType
+from antiphon.errors import AntiphonError
+
+Json = str | int | float | bool | None
+
+CAMPAIGN_FIELDS = dict.fromkeys(("name", "title", "category"), ColumnType.TEXT)
+OFFER_FIELDS = {
+    "code": ColumnType.TEXT,
+    "discount": ColumnType.TEXT,
+    "valid_until": ColumnType.DAY,
+}
+
+# Controls (C0, C1, line and paragraph separators), lone surrogates, and the marks that turn the
+# direction of everything after them: nothing a name needs, all of it able to break a header,
+# a page or a line of text.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+"
+)
+
+
+class MessageHeld(AntiphonError):
+    """One message cannot be written: a null reached a printed place without a default.
+
+    `variable` and `template` say where; the text holds no customer's value.
+    """
+
+    def __init__(self, variable: str, template: str = "") -> None:
+        self.variable, self.template = variable, template
+        place = f"templates/{template}: " if template else ""
+        super().__init__(f"{place}{variable} is null and has no default")
+
+
+class Null:
+    """A null as templates see it: false, equal only to null, less and greater than nothing.
+
+    Arithmetic and filters hand it on; printing it holds the message back.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _held(self, *_: object) -> NoReturn:
+        raise MessageHeld(self.name)
+
+    def _self(self, *_: object) -> "Null":
+        return self
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, Null)
+
+    def __hash__(self) -> int:
+        return hash(None)
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    __gt__ = __le__ = __ge__ = __lt__
+    __str__ = __html__ = __format__ = __len__ = __iter__ = _held
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _self
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _self
+    __neg__ = __pos__ = __abs__ = __round__ = _self
+
+
+class Record:
+    """Named values of one root (`customer`, `offer`); templates read its fields only."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self.fields = fields
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+
+def clean(text: str) -> str:
+    """`text` without controls and direction marks; each run of them becomes one space."""
+    return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
+
+
+def encode(value: object) -> Json:
+    """A value of the customer frame as JSON: exact decimals, days and instants as ISO text."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("an instant without a time zone")
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def decode(value: Json, type_: ColumnType) -> object:  # noqa: PLR0911
+    """The value `encode` was given, by its type; text comes back cleaned (see `clean`)."""
+    match type_:
+        case _ if value is None:
+            return None
+        case ColumnType.TEXT:
+            return clean(str(value))
+        case ColumnType.MONEY:
+            return Decimal(str(value))
+        case ColumnType.DAY:
+            return date.fromisoformat(str(value))
+        case ColumnType.INSTANT:
+            return datetime.fromisoformat(str(value))
+        case ColumnType.NUMBER:
+            return float(value)
+        case _:
+            return value
+
+
+def record(root: str, values: Mapping[str, Json], types: Mapping[str, ColumnType]) -> Record:
+    """`values` decoded, nulls named; keys without a declared type are left out."""
+    fields: dict[str, object] = {}
+    for name, value in values.items():
+        if (type_ := types.get(name)) is not None:
+            decoded = decode(value, type_)
+            fields[name] = Null(f"{root}.{name}") if decoded is None else decoded
+    return Record(fields)
+
+
+def pack(
+    campaign: Campaign,
+    day: date,
+    customer: Mapping[str, object],
+    names: Collection[str],
+    cell: str = "",
+) -> str:
+    """`values_json` of one message: the customer's `names`, and what campaign and offer say.
+
+    `day` is the business day of the plan, from which the offer's validity is counted.
+    """
+    values: dict[str, object] = {
+        "customer": {name: encode(customer[name]) for name in sorted(names)},
+        "campaign": {
+            "name": campaign.campaign,
+            "title": campaign.title,
+            "category": campaign.category,
+        },
+        "cell": cell,
+    }
+    if campaign.offer is not None:
+        offer = campaign.offer
+        values["offer"] = {
+            "code": offer.code,
+            "discount": offer.discount,
+            "valid_until": encode(day + offer.valid) if offer.valid else None,
+        }
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def unpack(values_json: str) -> dict[str, Any]:
+    """The stored JSON, as `Templates.render` takes it."""
+    values: dict[str, Any] = json.loads(values_json)
+    return values
+
+
+def offered(campaign: Campaign) -> frozenset[str]:
+    """Which fields of `offer` this campaign fills in."""
+    offer = campaign.offer
+    if offer is None:
+        return frozenset()
+    given = {"code": offer.code, "discount": offer.discount, "valid_until": offer.valid}
+    return frozenset(name for name, value in given.items() if value is not None)
