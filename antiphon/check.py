@@ -329,7 +329,9 @@ class _Checker:
         """The message's folder, and whatever is wrong in it for this campaign."""
         if campaign.message not in self._messages:
             message = f"no message {campaign.message!r} in {TEMPLATES}/"
-            hint = nearest(campaign.message, self._messages)
+            hint = f"Make the folder {TEMPLATES}/{campaign.message}/ with its templates."
+            if self._messages:
+                hint = nearest(campaign.message, self._messages)
             yield self.positions.problem(file, ("message",), message, hint)
         elif self._templates:
             yield from self._templates.check(campaign)
