@@ -81,10 +81,11 @@ def judge(
     """
     customers, units = texts(people, "customer_id"), texts(people, "unit")
     _refuse_doubles(customers, units)
-    past = _Past(history, customers, policy, moment)
-    pairs = expand(
-        people, campaigns, policy, moment, Occurrences(history, units, campaigns, moment)
-    )
+    customer = positions(texts(history, "customer_id"), customers)
+    is_unit = units.equals(customers) and history["unit"].equals(history["customer_id"])
+    unit = customer if is_unit else positions(texts(history, "unit"), units)
+    past = _Past(history, customer, people.num_rows, policy, moment)
+    pairs = expand(people, campaigns, policy, moment, Occurrences(history, unit, campaigns, moment))
     arms = Arms(campaigns, policy, moment, salt, numbers)
     free = pairs.open(_in(pairs.category, policy.exempt))
     rivals = _with_slot(pairs, past, policy)
@@ -124,43 +125,45 @@ def settle(
     The limit counts control rows too: it cuts what would be sent, by a stable order by chance.
     """
     table = pa.concat_tables([DECISIONS.empty_table(), *survivors])
-    units = texts(table, "unit")
     campaign = positions(texts(table, "campaign"), [c.campaign for c in campaigns])
-    kept = np.ones(table.num_rows, np.bool_)
-    held = []
-    for position, each in enumerate(campaigns):
-        limit = each.limits.messages_per_day
-        if limit is None:
-            continue
-        rows = np.flatnonzero(campaign == position)
-        used = used_today.get(each.campaign, 0)
-        room = max(limit - used, 0)
-        if len(rows) > room:
-            drawn = numbers("limit", [salt, each.campaign, units.take(pa.array(rows))])
-            cut = np.sort(rows[np.argsort(drawn, kind="stable")[room:]])
-            kept[cut] = False
-            held.append(_beyond(table.take(pa.array(cut)), limit, used))
-    if not held:
+    counts = np.bincount(campaign, minlength=len(campaigns))
+    room = {
+        position: max(each.limits.messages_per_day - used_today.get(each.campaign, 0), 0)
+        for position, each in enumerate(campaigns)
+        if each.limits.messages_per_day is not None
+    }
+    over = [position for position, most in room.items() if counts[position] > most]
+    if not over:
         return table
-    return pa.concat_tables([table.filter(pa.array(kept)), *held])
+    rows = np.flatnonzero(np.isin(campaign, over))
+    units = table.column("unit").take(pa.array(rows)).cast(pa.string()).combine_chunks()
+    names = table.column("campaign").take(pa.array(rows)).cast(pa.string()).combine_chunks()
+    drawn = numbers("limit", [salt, names, units])
+    kept = np.ones(table.num_rows, np.bool_)
+    for position in over:
+        mine = campaign[rows] == position
+        kept[rows[mine][np.argsort(drawn[mine], kind="stable")[room[position] :]]] = False
+    cut = table.filter(pa.array(~kept))
+    return pa.concat_tables(
+        [table.filter(pa.array(kept)), _beyond(cut, campaign[~kept], campaigns, used_today)]
+    )
 
 
 class _Past:
     """What earlier runs wrote to these customers."""
 
     def __init__(
-        self, history: pa.Table, customers: pa.Array, policy: Policy, moment: Moment
+        self, history: pa.Table, customer: Indices, customers: int, policy: Policy, moment: Moment
     ) -> None:
         states = texts(history, "state")
         at = instants(history, "contact_at")
         category = positions(texts(history, "category"), CATEGORIES).astype(np.int8)
-        customer = positions(texts(history, "customer_id"), customers)
         begin, end = moment.day_bounds()
         used = positions(states, sorted(OCCURRENCE_STATES)) >= 0
         self._today = used & (begin <= at) & (at < end)
         self._campaign = texts(history, "campaign")
         takes_slot = self._today & (customer >= 0) & ~_in(category, policy.exempt)
-        self.used = np.bincount(customer[takes_slot], minlength=len(customers)).astype(np.int32)
+        self.used = np.bincount(customer[takes_slot], minlength=customers).astype(np.int32)
         self.slots = np.maximum(policy.winners_per_day - self.used, 0).astype(np.int32)
         channel = positions(texts(history, "channel"), CHANNELS).astype(np.int8)
         counted = (positions(states, sorted(CONTACT_STATES)) >= 0) & (customer >= 0)
@@ -281,9 +284,17 @@ def _held(
     )
 
 
-def _beyond(table: pa.Table, limit: int, used: int) -> pa.Table:
+def _beyond(
+    table: pa.Table,
+    campaign: Indices,
+    campaigns: Sequence[Campaign],
+    used_today: Mapping[str, int],
+) -> pa.Table:
     """Rows cut by their campaign's limit."""
-    counters = f'{{"max":{limit},"used":{used}}}'
+    counters = [
+        f'{{"max":{each.limits.messages_per_day},"used":{used_today.get(each.campaign, 0)}}}'
+        for each in campaigns
+    ]
     columns = {name: table.column(name) for name in DECISIONS.names[:8] if name != "arm"}
     length = table.num_rows
     return _table(
@@ -292,9 +303,7 @@ def _beyond(table: pa.Table, limit: int, used: int) -> pa.Table:
         | {
             "outcome": same(Outcome.HELD, length),
             "rule": same(Rule.LIMIT, length),
-            "counters": pa.DictionaryArray.from_arrays(
-                pa.array(np.zeros(length, np.int32)), pa.array([counters])
-            ),
+            "counters": one_of(campaign, counters, pa.int32()),
         },
     )
 
