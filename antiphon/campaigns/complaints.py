@@ -44,9 +44,8 @@ def _complaint(document: Document, model: type[Model], detail: ErrorDetails) -> 
         return _unknown_key(document, model, path)
     if kind == "missing":
         return _missing_key(document, model, path)
-    if path and path[-1] == KEY:
-        spot = document.key_spot(path[:-1])
-        return document.problem_at(spot, f"{path[-2]!r}: {_reason(detail)}")
+    if path[-1] == KEY:
+        return _wrong_key(document, model, detail)
     spot = document.key_spot(path) if value is None else document.value_spot(path)
     message, hint = _wrong_value(detail, path, annotation_at(model, path))
     return document.problem_at(spot, message, hint)
@@ -80,6 +79,17 @@ def _unknown_key(document: Document, model: type[Model], path: Path) -> Problem:
     if is_secret_name(key):
         hint = f"Secrets come from the environment, never from a file. {hint}"
     return document.problem_at(document.key_spot(path), f"unknown key {key!r}", hint)
+
+
+def _wrong_key(document: Document, model: type[Model], detail: ErrorDetails) -> Problem:
+    """A name in a mapping of the user's own names."""
+    path = detail["loc"][:-1]
+    spot = document.key_spot(path)
+    known = choices(get_args(_plain(annotation_at(model, path[:-1])))[0])
+    if known:
+        hint = nearest(str(path[-1]), known)
+        return document.problem_at(spot, f"unknown key {str(path[-1])!r}", hint)
+    return document.problem_at(spot, f"{str(path[-1])!r}: {_reason(detail)}")
 
 
 def _missing_key(document: Document, model: type[Model], path: Path) -> Problem:
@@ -153,7 +163,7 @@ def words(annotation: Any) -> str:
     plain = _plain(annotation, keep_kind=True)
     if get_origin(plain) is Annotated:
         kind = next((one for one in plain.__metadata__ if isinstance(one, Kind)), None)
-        return _article(kind.words) if kind else words(get_args(plain)[0])
+        return kind.words if kind else words(get_args(plain)[0])
     if _is_model(plain):
         return f"keys below it ({', '.join(_keys(plain))})"
     if get_origin(plain) is dict:
@@ -164,13 +174,6 @@ def words(annotation: Any) -> str:
     if choices(plain):
         return f"one of {', '.join(choices(plain))}"
     return "a value"
-
-
-def _article(phrase: str) -> str:
-    if phrase.startswith(("text", "weekdays", "yes")):
-        return phrase
-    is_vowel = phrase[0].lower() in "aeiou" or phrase.startswith(("IANA", "ISO", "e-mail"))
-    return f"{'an' if is_vowel else 'a'} {phrase}"
 
 
 def _keys(annotation: Any) -> list[str]:

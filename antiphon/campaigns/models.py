@@ -214,7 +214,7 @@ class Source(Model):
 
 
 class Sources(Model):
-    """config/sources.yaml."""
+    """config/sources.yaml: where the facts come from."""
 
     version: Version = Field(description="Version of this file's format")
     sources: dict[Name, Source] = Field(description="name: where the facts come from")
@@ -231,7 +231,7 @@ class Segment(Model):
 
 
 class Segments(Model):
-    """config/segments.yaml."""
+    """config/segments.yaml: conditions that have a name."""
 
     version: Version = Field(description="Version of this file's format")
     segments: dict[Name, Segment] = Field(description="name: the condition")
@@ -381,7 +381,7 @@ class Expectation(Model):
 
 
 class Expectations(Model):
-    """config/expectations/<entity>.yaml."""
+    """config/expectations/*.yaml: what must hold of an entity, whose name is the file's."""
 
     version: Version = Field(description="Version of this file's format")
     expectations: tuple[Expectation, ...] = Field(description="The rules, in any order")

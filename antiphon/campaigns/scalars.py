@@ -219,12 +219,12 @@ def _version(text: str) -> str:
 
 
 # Editors read plain 2026 or true as a number or a boolean; for us they are text.
-_ANY_SCALAR = {"type": ["string", "number", "boolean"]}
+_ANY_SCALAR = {"type": ["string", "a number", "boolean"]}
 
 Text = Annotated[str, Kind("text", _of_text(_text), _ANY_SCALAR)]
 Line = Annotated[str, Kind("text in one line", _of_text(_line), _ANY_SCALAR)]
-Whole = Annotated[int, Kind("whole number", _of_text(_whole), {"type": "integer"})]
-Number = Annotated[Decimal, Kind("number", _of_text(_number), {"type": "number"})]
+Whole = Annotated[int, Kind("a whole number", _of_text(_whole), {"type": "integer"})]
+Number = Annotated[Decimal, Kind("a number", _of_text(_number), {"type": "number"})]
 Weight = Annotated[Number, Field(gt=0, le=1_000_000)]
 Flag = Annotated[
     bool,
@@ -238,7 +238,7 @@ Flag = Annotated[
 Day = Annotated[
     date,
     Kind(
-        "day, such as 2026-01-31",
+        "a day, such as 2026-01-31",
         _of_text(_day),
         {"type": "string", "format": "date", "examples": ["2026-01-31"]},
     ),
@@ -246,7 +246,7 @@ Day = Annotated[
 Duration = Annotated[
     timedelta,
     Kind(
-        "duration, such as 90 days, 3 hours, 2 weeks, 30 minutes",
+        "a duration, such as 90 days, 3 hours, 2 weeks, 30 minutes",
         _of_text(_duration),
         {
             "type": "string",
@@ -260,7 +260,7 @@ LongerThanZero = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[
     float,
     Kind(
-        "percentage, such as 10%",
+        "a percentage, such as 10%",
         _of_text(_share),
         {
             "type": ["string", "number"],
@@ -288,7 +288,7 @@ Weekdays = Annotated[
 Zone = Annotated[
     str,
     Kind(
-        "IANA time zone, such as Europe/Berlin",
+        "an IANA time zone, such as Europe/Berlin",
         _of_text(_zone),
         {"type": "string", "examples": ["Europe/Berlin"]},
     ),
@@ -296,7 +296,7 @@ Zone = Annotated[
 Buckets = Annotated[
     int,
     Kind(
-        "power of two, 1 to 4096",
+        "a power of two, 1 to 4096",
         _of_text(_buckets),
         {"enum": [2**power for power in range(13)]},
     ),
@@ -304,7 +304,7 @@ Buckets = Annotated[
 Encoding = Annotated[
     str,
     Kind(
-        "name of an encoding, such as utf-8 or cp1251",
+        "the name of an encoding, such as utf-8 or cp1251",
         _of_text(_encoding),
         {"type": "string", "examples": ["utf-8", "cp1251", "latin-1"]},
     ),
@@ -320,7 +320,7 @@ Delimiter = Annotated[
 DateFormat = Annotated[
     str,
     Kind(
-        "strptime format, such as '%d.%m.%Y'",
+        "a strptime format, such as '%d.%m.%Y'",
         _of_text(_date_format),
         {"type": "string", "examples": ["%d.%m.%Y", "%d.%m.%Y %H:%M"]},
     ),
@@ -328,7 +328,7 @@ DateFormat = Annotated[
 Version = Annotated[
     str,
     Kind(
-        "version of the file's format, now 1",
+        "the version of the file's format, now 1",
         _of_text(_version),
         {"enum": [1, "1"]},
     ),
@@ -337,7 +337,7 @@ Name = Annotated[
     str,
     _pattern(
         "[a-z][a-z0-9]*([_-][a-z0-9]+)*",
-        "name of a-z, 0-9, - and _",
+        "a name of a-z, 0-9, - and _",
         "a name is made of a-z, 0-9, - and _, and begins with a letter",
         "winback-lost-loyal",
     ),
@@ -346,7 +346,7 @@ EnvironmentName = Annotated[
     str,
     _pattern(
         "[A-Z][A-Z0-9_]*",
-        "name of an environment variable",
+        "the name of an environment variable",
         "write the name of an environment variable, such as SHOP_DATABASE_URL, never its value",
         "SHOP_DATABASE_URL",
     ),
@@ -355,7 +355,7 @@ WebAddress = Annotated[
     str,
     _pattern(
         r"https?://[^\s/@]+(/\S*)?",
-        "address with https://",
+        "an address with https://",
         "write the whole address, with https://",
         "https://example.com",
     ),
@@ -364,7 +364,7 @@ MailAddress = Annotated[
     str,
     _pattern(
         r"[^@\s]+@[^@\s]+\.[^@\s.]+",
-        "e-mail address",
+        "an e-mail address",
         "write an e-mail address, such as hello@example.com",
         "hello@example.com",
     ),
@@ -373,28 +373,28 @@ SmsSender = Annotated[
     str,
     _pattern(
         r"\+[1-9][0-9]{6,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}",
-        "telephone number in E.164, or a name of at most 11 letters and digits",
+        "a telephone number in E.164, or a name of at most 11 letters and digits",
         "write a number such as +4930123456, or a name of at most 11 letters and digits",
         "+4930123456",
     ),
 ]
 Country = Annotated[
     str,
-    _pattern("[A-Z]{2}", "ISO 3166-1 country", "write two capital letters, such as DE", "DE"),
+    _pattern("[A-Z]{2}", "an ISO 3166-1 country", "write two capital letters, such as DE", "DE"),
 ]
 Language = Annotated[
     str,
-    _pattern("[a-z]{2}", "ISO 639-1 language", "write two small letters, such as de", "de"),
+    _pattern("[a-z]{2}", "an ISO 639-1 language", "write two small letters, such as de", "de"),
 ]
 Currency = Annotated[
     str,
-    _pattern("[A-Z]{3}", "ISO 4217 currency", "write three capital letters, such as EUR", "EUR"),
+    _pattern("[A-Z]{3}", "an ISO 4217 currency", "write three capital letters, such as EUR", "EUR"),
 ]
 Memory = Annotated[
     str,
     _pattern(
         "[0-9]+(\\.[0-9]+)? ?[KMGT]i?B",
-        "amount of memory, such as 4GB",
+        "an amount of memory, such as 4GB",
         "write an amount of memory, such as 4GB",
         "4GB",
     ),
