@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from jinja2 import DictLoader, Template, TemplateError
@@ -13,6 +13,7 @@ from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, Problem
 from antiphon.keys import digest
 from antiphon.message import checking
+from antiphon.message.content import Email, Sms
 from antiphon.message.formats import Formats
 from antiphon.message.inlining import Inlined, inline
 from antiphon.message.language import TemplateLanguage
@@ -37,23 +38,6 @@ _BLANKS = re.compile("[\u00a0\u202f\u2009]")  # what Babel writes between number
 
 class TemplateFault(AntiphonError):
     """A template failed on a message although it passed the check."""
-
-
-@dataclass(frozen=True, slots=True)
-class Email:
-    """One rendered e-mail. `headers` are those beyond the usual ones (RFC 8058)."""
-
-    subject: str
-    html: str
-    text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Sms:
-    """One rendered SMS."""
-
-    text: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""The local outbox: every e-mail a file that a mail program opens, every SMS a text file.
+
+Files are `<day>/<campaign>/<message id>.eml` or `.txt`. A file appears whole or not at all, and
+the same message always has the same place, so that writing it again changes nothing.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from pathlib import Path
+
+from antiphon.message.content import Email, Sms
+from antiphon.providers import Outcome, OutcomeKind, Outgoing
+
+RETRY_AFTER = timedelta(minutes=5)
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{5,14}")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class LocalOutbox:
+    """A provider that writes files. `durable`: flushed to the disk before they count as written."""
+
+    name = "local"
+    batch_size = 1_000
+
+    def __init__(self, folder: str | Path, channel: str, *, durable: bool = False) -> None:
+        self.folder, self.channel, self._durable = Path(folder), channel, durable
+        self._ending = {"email": ".eml", "sms": ".txt"}[channel]
+
+    async def send(self, batch: Sequence[Outgoing], now: datetime) -> list[Outcome]:
+        """Writes each message; see Provider.send."""
+        return [self._deliver(message, now) for message in batch]
+
+    async def lookup(self, message_id: str, now: datetime) -> Outcome | None:
+        """Whether a file of that message is there: the folder is ours, so the answer is certain."""
+        if not _SAFE_NAME.fullmatch(message_id):
+            return Outcome(message_id, OutcomeKind.REFUSED, "not a message id")
+        for path in self.folder.glob(f"*/*/{message_id}{self._ending}"):
+            return self._accepted(message_id, path)
+        return Outcome(message_id, OutcomeKind.TRY_LATER, "no such file", retry_at=now)
+
+    def _deliver(self, message: Outgoing, now: datetime) -> Outcome:
+        for name in (message.message_id, message.campaign):
+            if not _SAFE_NAME.fullmatch(name):
+                return Outcome(message.message_id, OutcomeKind.REFUSED, "not a name for a file")
+        try:
+            data = self._bytes(message, now)
+        except ValueError as error:
+            return Outcome(message.message_id, OutcomeKind.REFUSED, str(error))
+        folder = self.folder / message.day.isoformat() / message.campaign
+        path = folder / f"{message.message_id}{self._ending}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write(path, data)
+        except OSError as error:
+            return self._failed(message.message_id, path, error, now)
+        return self._accepted(message.message_id, path)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                if self._durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+        if self._durable:
+            handle = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def _failed(self, message_id: str, path: Path, error: OSError, now: datetime) -> Outcome:
+        """A file that is not there was not written; one that is there may not outlive a crash."""
+        evidence = error.strerror or type(error).__name__
+        if path.exists():
+            return Outcome(message_id, OutcomeKind.UNKNOWN, evidence)
+        return Outcome(message_id, OutcomeKind.TRY_LATER, evidence, retry_at=now + RETRY_AFTER)
+
+    def _accepted(self, message_id: str, path: Path) -> Outcome:
+        place = path.relative_to(self.folder).as_posix()
+        return Outcome(message_id, OutcomeKind.ACCEPTED, f"file {place}", provider_id=place)
+
+    def _bytes(self, message: Outgoing, now: datetime) -> bytes:
+        """The file's content; raises ValueError for what cannot be addressed."""
+        content = message.content
+        if isinstance(content, Email) and self.channel == "email":
+            return as_mime(message, content, now).as_bytes()
+        if isinstance(content, Sms) and self.channel == "sms":
+            if not _NUMBER.fullmatch(message.to):
+                raise ValueError("not a telephone number in E.164")
+            lines = f"To: {message.to}\nFrom: {_line(message.sender)}\nDate: {now.isoformat()}\n"
+            return f"{lines}\n{content.text}\n".encode()
+        raise ValueError(f"not a message for {self.channel}")
+
+
+def as_mime(message: Outgoing, content: Email, now: datetime) -> EmailMessage:
+    """The e-mail as a mail program reads it; raises ValueError for an address that is none."""
+    to = _address("", message.to)
+    sender = _address(message.sender_name, message.sender)
+    ascii_only = f"{to.addr_spec}{sender.addr_spec}".isascii()
+    mime = EmailMessage(policy=policy.SMTP if ascii_only else policy.SMTPUTF8)
+    mime["From"], mime["To"] = sender, to
+    mime["Subject"] = _line(content.subject)
+    mime["Date"] = now
+    mime["Message-ID"] = f"<{message.message_id}@{sender.domain}>"
+    mime["X-Antiphon-Campaign"] = message.campaign
+    for name, value in content.headers.items():
+        mime[name] = _line(value)
+    mime.set_content(content.text)
+    mime.add_alternative(content.html, subtype="html")
+    return mime
+
+
+def _address(name: str, address: str) -> Address:
+    if _UNSAFE.search(address):
+        raise ValueError("an address with control characters")
+    try:
+        parsed = Address(_line(name), addr_spec=address)
+    except Exception as error:  # the parser raises many kinds, IndexError among them
+        raise ValueError("not an e-mail address") from error
+    if not parsed.username or not parsed.domain:
+        raise ValueError("not an e-mail address")
+    return parsed
+
+
+def _line(text: str) -> str:
+    return _UNSAFE.sub(" ", text)
