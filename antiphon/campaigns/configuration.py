@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from antiphon.campaigns.complaints import complaints, nearest
+from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.documents import parse
 from antiphon.campaigns.leaks import secrets
 from antiphon.campaigns.models import (
@@ -20,7 +21,6 @@ from antiphon.campaigns.models import (
     Sources,
 )
 from antiphon.campaigns.places import Document, Positions, Spot
-from antiphon.campaigns.scalars import VERSION
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles

@@ -1,29 +1,17 @@
-"""Scalars a marketer types, converted from text: durations, shares, days, weekdays, yes and no."""
+"""The types of the models' scalars: what each takes, in words, for us and for editors."""
 
-import codecs
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-VERSION = "1"
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WEEKDAY_GROUPS = {"daily": range(7), "weekdays": range(5), "weekends": range(5, 7)}
-_FULL_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_DURATION = re.compile(r"([0-9]{1,9})\s*(minute|hour|day|week)s?", re.IGNORECASE)
-_LONGEST = timedelta(days=36_500)
-_SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(%?)")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
+from antiphon.campaigns import conversions
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,167 +58,19 @@ def _pattern(pattern: str, words: str, wanted: str, example: str) -> Kind:
     return Kind(words, _of_text(convert), schema)
 
 
-def _text(text: str) -> str:
-    if not text:
-        raise ValueError("write something")
-    return text
-
-
-def _line(text: str) -> str:
-    if len(text.splitlines()) > 1:
-        raise ValueError("write it in one line")
-    return _text(text)
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise ValueError("write a number and a unit: '90 days', '3 hours', '2 weeks', '30 minutes'")
-    duration = timedelta(**{f"{match[2].lower()}s": int(match[1])})
-    if duration > _LONGEST:
-        raise ValueError(f"a duration is at most {_LONGEST.days} days")
-    return duration
-
-
-def duration_text(duration: timedelta) -> str:
-    """The duration as one would type it: '90 days'."""
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        count, rest = divmod(int(duration.total_seconds()), length)
-        if rest == 0:
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{duration.total_seconds():g} seconds"
-
-
-def _share(text: str) -> float:
-    match = _SHARE.fullmatch(text)
-    if not match:
-        raise ValueError("write a percentage: '10%'")
-    share = Decimal(match[1]) / (100 if match[2] else 1)
-    if share > 1:
-        raise ValueError(
-            "a share lies between 0% and 100%" + ("" if match[2] else f": write '{text}%'")
-        )
-    return float(share)
-
-
-def _day(text: str) -> date:
-    if not _DAY.fullmatch(text):
-        raise ValueError("write a day as 2026-01-31")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"there is no day {text}") from None
-
-
-def _whole(text: str) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise ValueError("write a whole number")
-    return int(text)
-
-
-def _number(text: str) -> Decimal:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError("write a number")
-    return Decimal(text)
-
-
-def _flag(text: str) -> bool:
-    words = {"true": True, "yes": True, "false": False, "no": False}
-    if text.lower() not in words:
-        raise ValueError("write yes or no")
-    return words[text.lower()]
-
-
-def _weekdays(value: Any) -> Any:
-    if isinstance(value, list) and value and all(isinstance(day, str) for day in value):
-        value = ",".join(value)
-    if not isinstance(value, str):
-        return value
-    text = value.strip().lower()
-    if text in _WEEKDAY_GROUPS:
-        return frozenset(_WEEKDAY_GROUPS[text])
-    known = {
-        name: number for names in (WEEKDAYS, _FULL_WEEKDAYS) for number, name in enumerate(names)
-    }
-    days = [part.strip() for part in text.split(",")]
-    if unknown := [day for day in days if day not in known]:
-        raise ValueError(
-            f"unknown day {unknown[0]!r}: write weekdays, weekends, daily or mon, tue, … sun"
-        )
-    return frozenset(known[day] for day in days)
-
-
-def _weekdays_text(days: frozenset[int]) -> str:
-    for name, group in _WEEKDAY_GROUPS.items():
-        if days == frozenset(group):
-            return name
-    return ", ".join(WEEKDAYS[day] for day in sorted(days))
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = get_close_matches(text, available_timezones(), n=1)
-        meant = f"did you mean {near[0]}?" if near else "write an IANA name such as Europe/Berlin"
-        raise ValueError(f"no time zone {text!r}: {meant}") from None
-    return text
-
-
-def _buckets(text: str) -> int:
-    count = _whole(text)
-    if not 1 <= count <= 4096 or count & (count - 1):
-        raise ValueError("write a power of two: 1, 2, 4, 8, … 4096")
-    return count
-
-
-def _encoding(text: str) -> str:
-    try:
-        "a".encode(text).decode(text)
-    except (LookupError, ValueError):
-        raise ValueError(f"no encoding {text!r}: write utf-8, cp1251, latin-1, …") from None
-    return codecs.lookup(text).name
-
-
-def _delimiter(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value == "tab":
-        return "\t"
-    if len(value) != 1 or value in '\r\n"':
-        raise ValueError("write one character in quotes, or tab")
-    return value
-
-
-def _date_format(text: str) -> str:
-    try:
-        datetime.strptime(datetime(2026, 1, 31, tzinfo=UTC).strftime(text), text)  # noqa: DTZ007
-    except (ValueError, re.error):
-        raise ValueError("write a format such as '%d.%m.%Y' or '%d.%m.%Y %H:%M'") from None
-    if "%" not in text:
-        raise ValueError("write a format such as '%d.%m.%Y' or '%d.%m.%Y %H:%M'")
-    return text
-
-
-def _version(text: str) -> str:
-    if text != VERSION:
-        raise ValueError(f"version {text!r} is not {VERSION}")
-    return text
-
-
 # Editors read plain 2026 or true as a number or a boolean; for us they are text.
 _ANY_SCALAR = {"type": ["string", "a number", "boolean"]}
 
-Text = Annotated[str, Kind("text", _of_text(_text), _ANY_SCALAR)]
-Line = Annotated[str, Kind("text in one line", _of_text(_line), _ANY_SCALAR)]
-Whole = Annotated[int, Kind("a whole number", _of_text(_whole), {"type": "integer"})]
-Number = Annotated[Decimal, Kind("a number", _of_text(_number), {"type": "number"})]
+Text = Annotated[str, Kind("text", _of_text(conversions.filled), _ANY_SCALAR)]
+Line = Annotated[str, Kind("text in one line", _of_text(conversions.one_line), _ANY_SCALAR)]
+Whole = Annotated[int, Kind("a whole number", _of_text(conversions.whole), {"type": "integer"})]
+Number = Annotated[Decimal, Kind("a number", _of_text(conversions.number), {"type": "number"})]
 Weight = Annotated[Number, Field(gt=0, le=1_000_000)]
 Flag = Annotated[
     bool,
     Kind(
         "yes or no",
-        _of_text(_flag),
+        _of_text(conversions.flag),
         {"enum": [True, False, "yes", "no"]},
         lambda flag: "yes" if flag else "no",
     ),
@@ -239,7 +79,7 @@ Day = Annotated[
     date,
     Kind(
         "a day, such as 2026-01-31",
-        _of_text(_day),
+        _of_text(conversions.day),
         {"type": "string", "format": "date", "examples": ["2026-01-31"]},
     ),
 ]
@@ -247,13 +87,13 @@ Duration = Annotated[
     timedelta,
     Kind(
         "a duration, such as 90 days, 3 hours, 2 weeks, 30 minutes",
-        _of_text(_duration),
+        _of_text(conversions.duration),
         {
             "type": "string",
             "pattern": r"^[0-9]{1,9}\s*([Mm]inute|[Hh]our|[Dd]ay|[Ww]eek)s?$",
             "examples": ["90 days", "3 hours"],
         },
-        duration_text,
+        conversions.duration_text,
     ),
 ]
 LongerThanZero = Annotated[Duration, Field(gt=timedelta(0))]
@@ -261,7 +101,7 @@ Share = Annotated[
     float,
     Kind(
         "a percentage, such as 10%",
-        _of_text(_share),
+        _of_text(conversions.share),
         {
             "type": ["string", "number"],
             "pattern": r"^[0-9]+(\.[0-9]+)?\s*%?$",
@@ -276,20 +116,20 @@ Weekdays = Annotated[
     frozenset[int],
     Kind(
         "weekdays, weekends, daily, or days such as mon, wed, fri",
-        _weekdays,
+        conversions.weekdays,
         {
             "type": ["string", "array"],
             "items": {"type": "string"},
             "examples": ["weekdays", "weekends", "daily", "mon, wed, fri"],
         },
-        _weekdays_text,
+        conversions.weekdays_text,
     ),
 ]
 Zone = Annotated[
     str,
     Kind(
         "an IANA time zone, such as Europe/Berlin",
-        _of_text(_zone),
+        _of_text(conversions.zone),
         {"type": "string", "examples": ["Europe/Berlin"]},
     ),
 ]
@@ -297,7 +137,7 @@ Buckets = Annotated[
     int,
     Kind(
         "a power of two, 1 to 4096",
-        _of_text(_buckets),
+        _of_text(conversions.buckets),
         {"enum": [2**power for power in range(13)]},
     ),
 ]
@@ -305,7 +145,7 @@ Encoding = Annotated[
     str,
     Kind(
         "the name of an encoding, such as utf-8 or cp1251",
-        _of_text(_encoding),
+        _of_text(conversions.encoding),
         {"type": "string", "examples": ["utf-8", "cp1251", "latin-1"]},
     ),
 ]
@@ -313,7 +153,7 @@ Delimiter = Annotated[
     str,
     Kind(
         "one character, or tab",
-        _delimiter,
+        conversions.delimiter,
         {"type": "string", "examples": [",", ";", "|", "tab"]},
     ),
 ]
@@ -321,7 +161,7 @@ DateFormat = Annotated[
     str,
     Kind(
         "a strptime format, such as '%d.%m.%Y'",
-        _of_text(_date_format),
+        _of_text(conversions.date_format),
         {"type": "string", "examples": ["%d.%m.%Y", "%d.%m.%Y %H:%M"]},
     ),
 ]
@@ -329,7 +169,7 @@ Version = Annotated[
     str,
     Kind(
         "the version of the file's format, now 1",
-        _of_text(_version),
+        _of_text(conversions.version),
         {"enum": [1, "1"]},
     ),
 ]
