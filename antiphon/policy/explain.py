@@ -1,0 +1,129 @@
+"""A decision in plain words, for `antiphon why` and the table of the day."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from antiphon.campaigns.models import Campaign, Cap, Policy
+from antiphon.policy.rules import CAP, UNIVERSAL_ARM, Outcome, Rule
+
+CHANNEL_WORDS = {"email": "e-mail", "sms": "SMS"}
+ADDRESS_WORDS = {"email": "e-mail address", "sms": "phone number"}
+
+
+def explain(
+    decision: Mapping[str, Any], policy: Policy, campaign: Campaign, *, zone: str = "UTC"
+) -> str:
+    """One sentence: what was decided on a row of DECISIONS, and why. Days are of `zone`."""
+    outcome, rule = decision["outcome"], decision["rule"]
+    if outcome == Outcome.SEND:
+        return f"written to by {_channel(decision['channel'])}" + _arm(decision["arm"])
+    if outcome == Outcome.CONTROL:
+        group = (
+            "the universal control group"
+            if decision["arm"] == UNIVERSAL_ARM
+            else "this campaign's control group"
+        )
+        return f"not written to: held out in {group}, to measure the effect"
+    seen = json.loads(decision["counters"] or "{}")
+    if rule.startswith(CAP):
+        reason = _cap(rule.removeprefix(CAP), seen, policy, ZoneInfo(zone))
+    elif rule == Rule.LOST_TO:
+        reason = f"{decision['lost_to']} won this customer's day"
+    else:
+        reason = _held(Rule(rule), seen, campaign, ZoneInfo(zone))
+    return f"not written to: {reason}"
+
+
+def _held(rule: Rule, seen: Mapping[str, Any], campaign: Campaign, zone: ZoneInfo) -> str:
+    match rule:
+        case Rule.NOT_RUNNING:
+            reason = "the campaign does not run on this day"
+        case Rule.ALREADY_SENT:
+            reason = f"the campaign has already spoken to them on {_days([seen['last']], zone)}, "
+            reason += _pause(campaign)
+        case Rule.ATTEMPTS:
+            reason = f"{seen['max']} attempts did not reach them"
+        case Rule.DAY_SLOT:
+            most = _count(seen["max"], "message")
+            reason = f"a customer gets at most {most} a day; today has {seen['used']} already"
+        case Rule.LIMIT:
+            most = _count(seen["max"], "message")
+            reason = f"the campaign may send {most} a day, and chance chose others"
+        case _:
+            stops = (_stopped(channel, stop, campaign.category) for channel, stop in seen.items())
+            reason = "; ".join(stops)
+    return reason
+
+
+def _pause(campaign: Campaign) -> str:
+    if campaign.repeat_after is None:
+        return "and it speaks once"
+    return f"and waits {_span(campaign.repeat_after)} before it speaks again"
+
+
+def _stopped(channel: str, stop: str, category: str) -> str:
+    match stop:
+        case "objected":
+            return f"they objected to {category} messages by {_channel(channel)}"
+        case "not_agreed":
+            return f"they have not agreed to {category} messages by {_channel(channel)}"
+        case "suppressed":
+            return f"their {ADDRESS_WORDS[channel]} is suppressed"
+        case _:
+            return f"no valid {ADDRESS_WORDS[channel]} is known"
+
+
+def _cap(name: str, seen: Mapping[str, Any], policy: Policy, zone: ZoneInfo) -> str:
+    """The cap as it stood when it bound (`seen`), its scope as the policy has it now."""
+    cap = next((cap for cap in policy.caps if cap.name == name), None)
+    kind = _count(seen["max"], f"{_scope(cap)}message")
+    rule = f"you may send {kind} in {_span(timedelta(seconds=seen['per']))} (rule {name})"
+    if not seen["contacts"]:
+        return rule
+
+    return f"{rule}; sent or planned on {_days(seen['contacts'], zone)}"
+
+
+def _scope(cap: Cap | None) -> str:
+    if cap is None:
+        return ""
+    words = [cap.category, _channel(cap.channel) if cap.channel else None]
+    return "".join(f"{word} " for word in words if word)
+
+
+def _channel(channel: str) -> str:
+    return CHANNEL_WORDS.get(channel, channel)
+
+
+def _arm(arm: str) -> str:
+    return "" if arm == "default" else f" (variant {arm})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _span(length: timedelta) -> str:
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        number, rest = divmod(int(length.total_seconds()), size)
+        if not rest and number:
+            return _count(number, unit)
+    return _count(int(length.total_seconds()), "second")
+
+
+def _days(instants: list[str], zone: ZoneInfo) -> str:
+    """3 May, 3 and 7 May, 30 April and 3 May 2026: each month and year said once."""
+    days = sorted({datetime.fromisoformat(text).astimezone(zone).date() for text in instants})
+    words = []
+    for day, after in zip(days, [*days[1:], None], strict=True):
+        word = str(day.day)
+        if after is None or (day.year, day.month) != (after.year, after.month):
+            word += f" {day:%B}"
+        if after is not None and day.year != after.year:
+            word += f" {day.year}"
+        words.append(word)
+    text = ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]
+    return f"{text} {days[-1].year}" if len({day.year for day in days}) > 1 else text
