@@ -188,6 +188,7 @@ def _keep(document: Document, path: Path, event: Any, value: Any) -> None:
 _SYNTAX = (
     ("mapping values are not allowed", "a colon where none can be",
      "Indent the line like its neighbours; text with ': ' in it needs quotes."),
+    ("a tab character", "a tab", "Indent with spaces, never tabs."),
     ("cannot start any token", "a character that cannot begin a value",
      "Indent with spaces, never tabs; text that begins with %, @ or ` needs quotes."),
     ("could not find expected ':'", "a line that is not 'key: value'",

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from antiphon.campaigns.leaks import masked, masked_line
@@ -126,7 +127,7 @@ def _characters(lines: list[str], scalar: Scalar) -> list[Spot]:
     ]
     read = _block(lines, scalar) if scalar.style in "|>" and scalar.style else _flow(source, scalar)
     text = "".join(character for _, character in read)
-    if not text.startswith(scalar.text.rstrip("\n")):
+    if not text.startswith(scalar.text.rstrip()):
         return []
     spots = [spot for spot, _ in read]
     last = spots[-1] if spots else scalar.start
@@ -177,8 +178,17 @@ def _block(lines: list[str], scalar: Scalar) -> list[tuple[Spot, str]]:
     read: list[tuple[Spot, str]] = []
     for number in body:
         line = lines[number - 1][indent:]
-        if scalar.style == ">" and line and read and read[-1][1] == "\n":
-            read[-1] = (read[-1][0], " " if len(read) < 2 or read[-2][1] != "\n" else "\n")
         read += [(Spot(number, indent + 1 + at), sign) for at, sign in enumerate(line)]
         read.append((Spot(number, indent + 1 + len(line)), "\n"))
-    return read
+    return _folded(read) if scalar.style == ">" else read
+
+
+def _folded(read: list[tuple[Spot, str]]) -> list[tuple[Spot, str]]:
+    """One break is a blank; of several, one less."""
+    folded: list[tuple[Spot, str]] = []
+    for breaks, group in groupby(read, key=lambda one: one[1] == "\n"):
+        part = list(group)
+        if breaks:
+            part = [(part[0][0], " ")] if len(part) == 1 else part[1:]
+        folded += part
+    return folded
