@@ -103,7 +103,7 @@ class Checker:
             return self._wrong(node, f"unknown column '{name}'", self._unknown_hint(identifier))
         self.columns.add(feature.name)
         scale = 4 if feature.type == T.MONEY else 0
-        return Typed(f"{RELATION}.{_quoted(feature.name)}", feature.type, scale=scale)
+        return Typed(f"{RELATION}.{quoted(feature.name)}", feature.type, scale=scale)
 
     def literal(self, node: exp.Expr, _depth: int) -> Typed:
         """A text or a number, kept exact."""
@@ -543,5 +543,5 @@ def _text_sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
