@@ -28,6 +28,10 @@ class Argument(StrEnum):
     TEXT = "text"
 
 
+EXACT = 2**53
+"""Great Expectations turns numeric bounds into floats: below this they stay exact."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """`{from: entity.column}`: the values that column has, in the lake or in this pull."""
@@ -106,8 +110,8 @@ def _listed(value: Any, type_: ColumnType | None) -> tuple[Scalar, ...]:
 
 
 def _whole(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]+", text) or not -(2**63) <= int(text) < 2**63:
-        raise ValueError("write a whole number")
+    if not re.fullmatch(r"[+-]?[0-9]+", text) or abs(int(text)) >= EXACT:
+        raise ValueError("write a whole number (below 2^53)")
     return int(text)
 
 
@@ -132,8 +136,8 @@ def _money(text: str) -> Decimal:
     amount = _number(text)
     exponent = amount.normalize().as_tuple().exponent
     assert isinstance(exponent, int)
-    if exponent < -4 or abs(amount) >= 10**14:
-        raise ValueError("write an amount with at most four decimals and below 10^14")
+    if exponent < -4 or abs(amount) * 10_000 >= EXACT:
+        raise ValueError("write an amount with at most four decimals and below 900 billion")
     return amount
 
 
@@ -184,7 +188,7 @@ def _regex(text: str) -> str:
     import pyarrow.compute as pc  # noqa: PLC0415
 
     try:
-        pc.match_substring_regex(pa.scalar(""), text)
+        pc.match_substring_regex(pa.nulls(1, pa.string()), text)  # no pandas, unlike pa.array
     except pa.ArrowInvalid as error:
         detail = str(error).removeprefix("Invalid regular expression: ")
         raise ValueError(f"not a pattern of RE2: {detail}") from None

@@ -1,0 +1,47 @@
+"""What a rule's relative arguments refer to: the run's moment and the pulls before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from antiphon.entities import ColumnType
+from antiphon.validation.arguments import DaysFromRun, Scalar, ShareOfPrevious, Value
+from antiphon.validation.contract import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """One run. `as_of`: aware; `business_day`: its day in the business time zone.
+
+    `usual_rows`: entity → median row count of the previous comparable pulls, where there are any.
+    """
+
+    run_id: str
+    as_of: datetime
+    business_day: date
+    usual_rows: Mapping[str, Decimal]
+
+    def resolve(self, check: Check, entity: str) -> Check | None:
+        """The check with absolute arguments; None where nothing to compare with exists yet."""
+        usual = self.usual_rows.get(entity)
+        arguments: dict[str, Value] = {}
+        for key, value in check.arguments.items():
+            if isinstance(value, DaysFromRun):
+                arguments[key] = self._moment(value, check.types[0])
+            elif isinstance(value, ShareOfPrevious):
+                if usual is None:
+                    return None
+                arguments[key] = _whole_rows(value.share * usual, up=key == "min_value")
+            else:
+                arguments[key] = value
+        return replace(check, arguments=arguments)
+
+    def _moment(self, value: DaysFromRun, type_: ColumnType) -> Scalar:
+        start = self.business_day if type_ is ColumnType.DAY else self.as_of
+        return start + timedelta(days=value.days)
+
+
+def _whole_rows(rows: Decimal, *, up: bool) -> int:
+    """The bound as a count: the least count that is not below, or the greatest not above."""
+    return -int(-rows // 1) if up else int(rows // 1)
