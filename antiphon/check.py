@@ -179,9 +179,6 @@ class _Checker:
                 f"Write 'format: csv' or 'format: parquet'. Known endings: {', '.join(_ENDINGS)}."
             )
             yield problem("file", "the file's ending tells no format", hint)
-        if source.full and source.watermark:
-            hint = "A full source is read whole each time: keep 'full' or 'watermark'."
-            yield problem("watermark", f"{name!r} is full and has a watermark", hint)
         yield from self._source_columns(name, source)
         yield from self._attributes(name, source)
 
@@ -204,10 +201,26 @@ class _Checker:
                 message = f"{column!r} has a column and a constant"
                 path: Path = ("sources", name, "constants", column)
                 yield self.positions.problem(SOURCES, path, message, "Keep one.", at_key=True)
-        if source.watermark and source.watermark not in known:
-            message = f"{source.entity} has no column {source.watermark!r}"
-            path = ("sources", name, "watermark")
-            yield self.positions.problem(SOURCES, path, message, nearest(source.watermark, known))
+        yield from self._watermark(name, source, known)
+
+    def _watermark(self, name: str, source: Source, known: list[str]) -> Iterator[Problem]:
+        watermark, path = source.watermark, ("sources", name, "watermark")
+        if watermark is None:
+            return
+        if source.full:
+            hint = "A full source is read whole each time: keep 'full' or 'watermark'."
+            message = f"{name!r} is full and has a watermark"
+            yield self.positions.problem(SOURCES, path, message, hint)
+        if watermark not in known:
+            message = f"{source.entity} has no column {watermark!r}"
+            yield self.positions.problem(SOURCES, path, message, nearest(watermark, known))
+            return
+        column = ENTITIES[source.entity].column(watermark)
+        type_ = column.type if column else TYPES[source.attributes[watermark].type]
+        if type_ not in (ColumnType.INSTANT, ColumnType.DAY, ColumnType.INTEGER):
+            message = f"{watermark!r} is a {type_.name.lower()} column, which does not grow"
+            hint = "Name a column of type instant, day or integer, or none."
+            yield self.positions.problem(SOURCES, path, message, hint)
 
     def _attributes(self, name: str, source: Source) -> Iterator[Problem]:
         types = self._attribute_types(source.entity, before=name)
@@ -334,7 +347,19 @@ class _Checker:
                 hint = nearest(campaign.message, self._messages)
             yield self.positions.problem(file, ("message",), message, hint)
         elif self._templates:
+            yield from self._variants(
+                file, campaign, self._templates.tree.variants(campaign.message)
+            )
             yield from self._templates.check(campaign)
+
+    def _variants(self, file: str, campaign: Campaign, known: tuple[str, ...]) -> Iterator[Problem]:
+        """A variant without a folder would say what the others say."""
+        for variant in campaign.variants:
+            if variant not in known:
+                message = f"no folder {TEMPLATES}/{campaign.message}/{variant}/"
+                hint = f"{nearest(variant, known)} 'default' is the message's own folder."
+                path: Path = ("variants", variant)
+                yield self.positions.problem(file, path, message, hint, at_key=True)
 
     # ------------------------------------------------------------ expectations
 

@@ -39,10 +39,10 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if not match:
         raise ValueError("write a number and a unit: '90 days', '3 hours', '2 weeks', '30 minutes'")
-    duration = timedelta(**{f"{match[2].lower()}s": int(match[1])})
-    if duration > _LONGEST:
+    unit = timedelta(**{f"{match[2].lower()}s": 1})
+    if int(match[1]) > _LONGEST / unit:
         raise ValueError(f"a duration is at most {_LONGEST.days} days")
-    return duration
+    return int(match[1]) * unit
 
 
 def duration_text(duration: timedelta) -> str:
@@ -101,7 +101,7 @@ def flag(text: str) -> bool:
 
 def weekdays(value: Any) -> Any:
     """The weekdays (0: Monday) of 'weekdays', 'mon, tue' or a list of such words."""
-    if isinstance(value, list) and value and all(isinstance(day, str) for day in value):
+    if isinstance(value, list) and all(isinstance(day, str) for day in value):
         value = ",".join(value)
     if not isinstance(value, str):
         return value

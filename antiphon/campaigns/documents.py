@@ -199,6 +199,8 @@ _SYNTAX = (
      "Begin it with '- ' at the indent of the lines above."),
     ("did not find expected ',' or", "a bracket that is not closed",
      "Close it, or put the text into quotes."),
+    ("did not find expected node content", "a value is missing, or a bracket is not closed",
+     "Write the value, close the bracket, or put the text into quotes."),
     ("unexpected end of stream", "a quote that is not closed",
      "Close the quote, or double it where it belongs to the text."),
     ("unknown escape character", "an unknown escape after \\",

@@ -59,7 +59,7 @@ def _pattern(pattern: str, words: str, wanted: str, example: str) -> Kind:
 
 
 # Editors read plain 2026 or true as a number or a boolean; for us they are text.
-_ANY_SCALAR = {"type": ["string", "a number", "boolean"]}
+_ANY_SCALAR = {"type": ["string", "number", "boolean"]}
 
 Text = Annotated[str, Kind("text", _of_text(conversions.filled), _ANY_SCALAR)]
 Line = Annotated[str, Kind("text in one line", _of_text(conversions.one_line), _ANY_SCALAR)]

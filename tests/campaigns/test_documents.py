@@ -1,4 +1,4 @@
-"""YAML text → values and places: what a marketer typed is what we get, or a problem at its place."""
+"""YAML text → values and places: what was typed is what we get, or a problem at its place."""
 
 import time
 
