@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from antiphon.message.survey import Survey
     from antiphon.message.templates import Templates
 
-# A marketing SMS lets people out by a link, or by the word that providers act on by themselves.
+# A marketing SMS lets people out by a link, or by the word that providers act on by themselves;
+# the word works only where the sender is a number, as nobody can answer a name.
 OPT_OUT_WORD = re.compile(r"\bSTOP\b")
 _BARE_LINK = re.compile(r"""href\s*=\s*["']?\s*(https?://[^"'\s>]*)""", re.IGNORECASE)
 _LEAF_OF_EMAIL = ("links.unsubscribe", "company.postal_address")
@@ -53,7 +54,7 @@ def _page(
         problems.update(survey.problems)
         problems |= _links(survey, templates.tree.files) if part is Part.HTML else set()
         if campaign.category != "service":
-            problems |= _marketing(survey, part)
+            problems |= _marketing(survey, part, templates.company.get("sms_from", ""))
         folder = survey.entry.split("/")[-2]
         if folder in tree.languages:
             tongues[folder] = survey.entry
@@ -64,7 +65,7 @@ def _page(
     return problems
 
 
-def _marketing(survey: Survey, part: Part) -> set[Problem]:
+def _marketing(survey: Survey, part: Part, sms_from: str) -> set[Problem]:
     """What the law asks of promotional and lifecycle messages."""
     path = f"templates/{survey.entry}"
     if part in (Part.HTML, Part.TEXT):
@@ -73,12 +74,16 @@ def _marketing(survey: Survey, part: Part) -> set[Problem]:
             for name in _LEAF_OF_EMAIL
             if name not in survey.printed
         }
-    if part is Part.SMS and not (
-        "links.unsubscribe" in survey.printed or any(map(OPT_OUT_WORD.search, survey.texts))
-    ):
-        hint = "Write links.unsubscribe, or say that answering STOP ends the messages."
-        return {Problem(path, 0, 0, "a marketing SMS has to offer a way out", hint=hint)}
-    return set()
+    if part is not Part.SMS or "links.unsubscribe" in survey.printed:
+        return set()
+    answerable = sms_from.lstrip("+").isdigit()
+    if answerable and any(map(OPT_OUT_WORD.search, survey.texts)):
+        return set()
+    hint = _where("links.unsubscribe")
+    hint += " Or say that answering STOP ends the messages" + (
+        "." if answerable else f"; but nobody can answer the sender {sms_from!r}: use a number."
+    )
+    return {Problem(path, 0, 0, "a marketing SMS has to offer a way out", hint=hint)}
 
 
 def _where(name: str) -> str:

@@ -1,31 +1,31 @@
 """Links in messages: what they lead to and the signed tokens that say for whom.
 
-A token is `<key id>.<message id>.<signature>`. It names one message by its opaque id and nothing
-of the person; the signature covers key id, purpose and message id, so that a token for one
-purpose serves no other.
+A token is `<key id>.<message id>.<signature>`, the 32 hex digits of the id written as 22
+characters of base64. It names one message by its opaque id and nothing of the person; the
+signature covers key id, purpose and message id, so that a token for one purpose serves no other.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from antiphon.errors import AntiphonError
 
 _KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
-_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 _SHORTEST_KEY = 16
 
 
 class Purpose(StrEnum):
-    """What a link is for; the value is its place on the web server."""
+    """What a link is for; the value is its place on the web server, short for the sake of SMS."""
 
-    UNSUBSCRIBE = "unsubscribe"
-    PREFERENCES = "preferences"
-    WEB = "view"
+    UNSUBSCRIBE = "u"
+    PREFERENCES = "p"
+    WEB = "v"
 
 
 class BadToken(AntiphonError):
@@ -75,7 +75,6 @@ class LinkSigner:
                 secret,
                 salt=f"antiphon.link.{purpose}.{key_id}",
                 key_derivation="hmac",
-                digest_method=sha256,
             )
             for key_id, secret in keys.items()
             for purpose in Purpose
@@ -84,8 +83,9 @@ class LinkSigner:
     def token(self, purpose: Purpose, message_id: str) -> str:
         """A token that `read` turns back into the message's id."""
         if not _MESSAGE_ID.fullmatch(message_id):
-            raise ValueError("a message id is made of letters, digits, - and _")
-        signed = self._signers[self._newest, purpose].sign(message_id).decode()
+            raise ValueError("a message id is 32 hex digits (keys.message_id)")
+        short = base64_encode(bytes.fromhex(message_id))
+        signed = self._signers[self._newest, purpose].sign(short).decode()
         return f"{self._newest}.{signed}"
 
     def read(self, purpose: Purpose, token: str) -> str:
@@ -95,8 +95,8 @@ class LinkSigner:
         if signer is None:
             raise BadToken("signed by an unknown key")
         try:
-            return signer.unsign(signed).decode()
-        except BadSignature:
+            return base64_decode(signer.unsign(signed)).hex()
+        except BadData:
             raise BadToken("the signature does not fit") from None
 
     def url(self, purpose: Purpose, message_id: str) -> str:
