@@ -134,9 +134,11 @@ def _token_finding(tokens: list[Token]) -> Finding | None:
     if not tokens:
         return Finding("nothing but a comment", 0)
     depth = prefixes = 0
+    previous = None
     for token in tokens:
-        if finding := _forbidden(token):
+        if finding := _forbidden(token, previous):
             return finding
+        previous = token.token_type
         kind = token.token_type
         prefixes = prefixes + 1 if kind in _PREFIXES else 0
         depth += (kind in _OPENING) - (kind in _CLOSING)
@@ -145,13 +147,13 @@ def _token_finding(tokens: list[Token]) -> Finding | None:
     return None
 
 
-def _forbidden(token: Token) -> Finding | None:
+def _forbidden(token: Token, previous: TokenType | None) -> Finding | None:
     kind = token.token_type
     if token.comments:
         message, hint = "a comment within a condition", "Put remarks into the YAML file, after #."
     elif kind == TokenType.SEMICOLON:
         message, hint = "a semicolon", "A condition is one expression, not a statement."
-    elif kind in _STATEMENTS:
+    elif kind in _STATEMENTS and previous != TokenType.DISTINCT:  # `is distinct from` is none
         message = f"'{token.text}': subqueries are not allowed"
         hint = "Compute it in a file of sql/features/ and use the feature here."
     elif kind in _PLACEHOLDERS:
@@ -185,31 +187,31 @@ def _syntax(error: ParseError, tokens: list[Token]) -> Finding:
     description = str(detail.get("description", ""))
     place = (detail.get("line"), detail.get("col"))
     token = next((token for token in tokens if (token.line, token.col) == place), tokens[-1])
+    before = [other for other in tokens if other.start < token.start]
     if description.startswith("Expecting )"):
-        opened = _innermost_open(tokens, token.start)
-        return Finding("a bracket is not closed", opened if opened is not None else token.start)
+        opened = _open([*before, token])
+        return Finding("a bracket is not closed", opened[-1] if opened else token.start)
     if description.startswith("Required keyword"):
         return Finding(f"something is missing after '{token.text}'", token.start)
-    if token.token_type in _CLOSING and _innermost_open(tokens, token.start) is None:
+    if token.token_type in _CLOSING and not _open(before):
         return Finding(f"'{token.text}' closes nothing", token.start)
-    return Finding(f"'{token.text}' is not expected here", token.start, _likely(tokens, token))
+    return Finding(f"'{token.text}' is not expected here", token.start, _likely(before, token))
 
 
-def _innermost_open(tokens: list[Token], before: int) -> int | None:
+def _open(tokens: list[Token]) -> list[int]:
+    """Where the brackets begin that the tokens leave open."""
     opened: list[int] = []
     for token in tokens:
-        if token.start >= before and token is not tokens[-1]:
-            break
         if token.token_type in _OPENING:
             opened.append(token.start)
-        elif token.token_type in _CLOSING and opened and token.start < before:
+        elif token.token_type in _CLOSING and opened:
             opened.pop()
-    return opened[-1] if opened else None
+    return opened
 
 
-def _likely(tokens: list[Token], token: Token) -> str:
-    before = [other for other in tokens if other.end < token.start]
-    if before and before[-1].token_type == TokenType.VAR and token.token_type == TokenType.VAR:
+def _likely(before: list[Token], token: Token) -> str:
+    words = [other.token_type for other in (*before[-1:], token)]
+    if words == [TokenType.VAR, TokenType.VAR]:
         return "Is an operator (=, <, and, or) or a quote missing before it?"
     return ""
 

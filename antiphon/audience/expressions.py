@@ -269,9 +269,8 @@ class Checker:
     def cast(self, node: exp.Expr, depth: int) -> Typed:
         """CAST, `::`, and literals such as date '2026-05-12'; null where it is impossible."""
         target = node.args["to"]
-        type_ = _CASTS.get(target.this.name if isinstance(target, exp.DataType) else "")
-        plain = not isinstance(target, exp.DataType) or not target.expressions
-        if type_ is None or not plain:
+        type_, written, scale = _cast_target(target)
+        if type_ is None:
             hint = "Types: text, bigint, double, decimal, boolean, date, timestamptz."
             return self._wrong(node, f"cast to {str(target)[:40].lower()}", hint)
         value = self.check(node.this, depth)
@@ -281,8 +280,7 @@ class Checker:
             return self._moment(node, value.literal, type_)
         if type_ not in _CASTABLE[value.type]:
             return self._wrong(node, f"{_of(value)} cannot become {_name(type_)}")
-        scale = 4 if type_ == T.MONEY else 0
-        return Typed(f"TRY_CAST({value.sql} AS {type_.value})", type_, scale=scale)
+        return Typed(f"TRY_CAST({value.sql} AS {written})", type_, scale=scale)
 
     def call(self, node: exp.Expr, depth: int) -> Typed:
         """A function of the table."""
@@ -448,6 +446,20 @@ _KINDS: dict[type[exp.Expr], str] = {
     exp.In: "`in` without a list in brackets",
     exp.Column: "a name with a point before it",
 }
+
+
+def _cast_target(target: exp.Expr) -> tuple[ColumnType | None, str, int]:
+    """Type, SQL and decimal places of a cast; a bare `decimal` is DuckDB's DECIMAL(18, 3)."""
+    type_ = _CASTS.get(target.this.name) if isinstance(target, exp.DataType) else None
+    if type_ == T.MONEY:
+        sizes = [str(size) for size in target.expressions]
+        if all(size.isdecimal() for size in sizes):
+            digits, scale = [*map(int, sizes), 0][:2]
+            if scale <= digits <= MAX_DIGITS and 0 < digits and scale <= 4:
+                return type_, f"DECIMAL({digits}, {scale})", scale
+    elif type_ is not None and not target.expressions:
+        return type_, type_.value, 0
+    return None, "", 0
 
 
 def _sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:

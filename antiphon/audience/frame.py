@@ -31,8 +31,18 @@ PEOPLE_COLUMNS = (
 )
 # Who the person is: in the frame only where a condition asks, as frames are kept and copied.
 PERSONAL = frozenset(
-    ("email", "phone", "first_name", "last_name", "email_address", "phone_e164")
-    + ("email_reason", "phone_reason", "email_key", "phone_key")
+    [
+        "email",
+        "phone",
+        "first_name",
+        "last_name",
+        "email_address",
+        "email_reason",
+        "email_key",
+        "phone_e164",
+        "phone_reason",
+        "phone_key",
+    ]
 )
 _ABSENT = {
     ColumnType.TEXT: "''",
