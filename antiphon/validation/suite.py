@@ -106,16 +106,16 @@ class Judge:
             ExpectationConfiguration,
         )
 
-        suite = self._suite(name="contract")
+        expectations = []
         for check in checks:
             kwargs = arguments(check)
             if check.id in present:
                 kwargs["value_set"] = present[check.id]
-            suite.add_expectation_configuration(
-                ExpectationConfiguration(
-                    type=check.rule.name, kwargs=kwargs, meta={"check": check.id}
-                )
+            configuration = ExpectationConfiguration(
+                type=check.rule.name, kwargs=kwargs, meta={"check": check.id}
             )
+            expectations.append(configuration.to_domain_obj())
+        suite = self._suite(name="contract", expectations=expectations)
         batch = self._batch.get_batch({"dataframe": rows})
         found: dict[str, Any] = {}
         for result in batch.validate(suite, result_format=_FORMAT).results:
@@ -123,6 +123,8 @@ class Judge:
             if result.exception_info and result.exception_info.get("raised_exception", True):
                 raise AntiphonError(f"Great Expectations could not judge {check_id}")
             found[check_id] = result
+        if missing := [check.id for check in checks if check.id not in found]:
+            raise AntiphonError(f"Great Expectations left out {', '.join(missing)}")
         return found
 
 
