@@ -233,7 +233,7 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
         f"cap:{cap.name}",
         f"""
         WITH counted AS (
-            SELECT message_id, customer_id, category, epoch_us(contact_at) AS at,
+            SELECT message_id, customer_id, category, epoch_us(contact_at) AS us,
                 true AS is_planned
             FROM planned WHERE state IN {_texts(CONTACT_STATES)}{scope}
             UNION ALL
@@ -242,8 +242,8 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
                 AND customer_id IN (SELECT customer_id FROM planned)
         ),
         windows AS (
-            SELECT customer_id, at AS begins, count(*) OVER (
-                PARTITION BY customer_id ORDER BY at
+            SELECT customer_id, us AS begins, count(*) OVER (
+                PARTITION BY customer_id ORDER BY us
                 RANGE BETWEEN CURRENT ROW AND {max(per - 1, 0)} FOLLOWING
             ) AS held
             FROM counted
@@ -251,7 +251,7 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
         SELECT {_text("cap:" + cap.name)} AS rule, m.message_id, max(w.held) AS found,
             {cap.max} AS allowed
         FROM counted m JOIN windows w ON w.customer_id = m.customer_id
-            AND w.begins <= m.at AND w.begins > m.at - {max(per, 1)}
+            AND w.begins <= m.us AND w.begins > m.us - {max(per, 1)}
         WHERE m.is_planned AND m.category NOT IN {_texts(policy.exempt)} AND w.held > {cap.max}
         GROUP BY m.message_id
         """,

@@ -31,7 +31,7 @@ def summarise(decisions: Iterable[pa.Table]) -> list[CampaignSummary]:
     counts: Counter[tuple[str, str, str | None]] = Counter()
     by = ["campaign", "outcome", "rule"]
     for table in decisions:
-        grouped = table.select(by).group_by(by).aggregate([([], "count_all")])
+        grouped = table.select(by).unify_dictionaries().group_by(by).aggregate([([], "count_all")])
         columns = (grouped.column(name).cast(pa.string()).to_pylist() for name in by)
         numbers = grouped.column("count_all").to_pylist()
         for campaign, outcome, rule, count in zip(*columns, numbers, strict=True):

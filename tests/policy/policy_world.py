@@ -1,0 +1,324 @@
+"""Small worlds for the policy's tests: customers, acts, history, and one way to decide a day."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from antiphon import keys
+from antiphon.campaigns.models import Campaign, Policy
+from antiphon.entities import CONSENTS, CONTACTS, ColumnType, Entity
+from antiphon.policy.audit import audit
+from antiphon.policy.caps import CATEGORIES, CHANNELS
+from antiphon.policy.chance import keyed_numbers
+from antiphon.policy.decide import judge, settle
+from antiphon.policy.moment import Moment
+from antiphon.states import MessageState
+
+SALT = "salt"
+NOW = datetime(2026, 5, 12, 8, tzinfo=UTC)  # a Tuesday, 10:00 in Berlin
+MOMENT = Moment(NOW, date(2026, 5, 12), "Europe/Berlin")
+ARROW = {
+    ColumnType.TEXT: pa.string(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.INSTANT: pa.timestamp("us", tz="UTC"),
+}
+
+
+def campaign(name: str = "spring", **changes: Any) -> Campaign:
+    """A promo by e-mail, once ever, unless changed."""
+    fields = {
+        "campaign": name,
+        "title": name,
+        "category": "promo",
+        "priority": 50,
+        "runs": {"from": "2026-01-01"},
+        "audience": {"where": "true"},
+        "channels": ("email",),
+        "message": "letter",
+    }
+    return Campaign.model_validate(fields | changes)
+
+
+def policy(**changes: Any) -> Policy:
+    """No rules but opt-out consent, unless changed."""
+    consent = dict.fromkeys(CATEGORIES, "opt_out")
+    return Policy.model_validate({"version": "1", "consent": consent} | changes)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A customer; `acts`: (channel, category, granted, acted_at)."""
+
+    name: str
+    wanted: frozenset[int] = frozenset({0})
+    email: bool = True
+    sms: bool = True
+    suppressed: frozenset[str] = frozenset()
+    acts: tuple[tuple[str, str, bool, datetime | None], ...] = ()
+
+    def consent(self, channel: str, category: str) -> bool | None:
+        """The latest act; undated ones are oldest; of equals the objection."""
+        acts = [
+            (at or datetime.min.replace(tzinfo=UTC), not granted)
+            for on, about, granted, at in self.acts
+            if on in (channel, "*") and about in (category, "*") and (at is None or at <= NOW)
+        ]
+        return not max(acts)[1] if acts else None
+
+
+def people(persons: Sequence[Person]) -> pa.Table:
+    """The policy's columns of the customer frame."""
+    names = pa.array([person.name for person in persons], pa.string())
+    columns: dict[str, Any] = {"customer_id": names, "unit": names}
+    for channel in CHANNELS:
+        columns[f"{channel}_reachable"] = [getattr(person, channel) for person in persons]
+        columns[f"suppressed_{channel}"] = [channel in person.suppressed for person in persons]
+        for category in CATEGORIES:
+            name = f"consent_{channel}_{category}"
+            columns[name] = [person.consent(channel, category) for person in persons]
+    for mask in range(2):
+        columns[f"mask_{mask}"] = pa.array(
+            [sum(1 << k - 62 * mask for k in p.wanted if k // 62 == mask) for p in persons],
+            pa.uint64(),
+        )
+    typed = {
+        name: pa.array(values, pa.bool_()) if isinstance(values, list) else values
+        for name, values in columns.items()
+    }
+    return pa.table(typed)
+
+
+def _typed(entity: Entity, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    schema = pa.schema([(column.name, ARROW[column.type]) for column in entity.columns])
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def contact(name: str, of: Campaign, at: datetime, **changes: Any) -> dict[str, Any]:
+    """A delivered message of a campaign; anchor 1 where it repeats."""
+    anchor = changes.get("anchor", "1" if of.repeat_after else "once")
+    row = {
+        "occurrence_key": keys.occurrence_key(of.campaign, "", name, anchor),
+        "customer_id": name,
+        "unit": name,
+        "campaign": of.campaign,
+        "step": "",
+        "cell": "",
+        "anchor": anchor,
+        "attempt": 1,
+        "arm": "default",
+        "channel": of.channels[0],
+        "category": of.category,
+        "state": "delivered",
+        "contact_at": at,
+        "run_id": "before",
+    } | changes
+    row["message_id"] = changes.get(
+        "message_id", keys.message_id(SALT, str((row["occurrence_key"], at)), row["attempt"])
+    )
+    return row
+
+
+def history(rows: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
+    """Rows of contacts as the lake gives them."""
+    return _typed(CONTACTS, rows)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything one day is decided on."""
+
+    persons: tuple[Person, ...]
+    campaigns: tuple[Campaign, ...]
+    policy: Policy
+    contacts: tuple[dict[str, Any], ...] = ()
+    moment: Moment = MOMENT
+    salt: str = field(default=SALT)
+
+    def with_contacts(self, more: Sequence[dict[str, Any]]) -> "World":
+        """The same with more history."""
+        return replace(self, contacts=(*self.contacts, *more))
+
+
+def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> list[pa.Table]:
+    """The decisions as tables: what is settled, then the held rows of each bucket."""
+    judged = []
+    for bucket in range(buckets):
+        mine = [p for p in world.persons if keys.bucket_of(p.name, buckets) == bucket]
+        theirs = [c for c in world.contacts if keys.bucket_of(c["customer_id"], buckets) == bucket]
+        judged.append(
+            judge(
+                people(mine),
+                history(theirs),
+                world.campaigns,
+                world.policy,
+                world.moment,
+                salt=world.salt,
+                numbers=numbers,
+            )
+        )
+    used = {
+        each.campaign: sum(bucket.used_today.get(each.campaign, 0) for bucket in judged)
+        for each in world.campaigns
+    }
+    settled = settle(
+        [bucket.survivors for bucket in judged],
+        used,
+        world.campaigns,
+        salt=world.salt,
+        numbers=numbers,
+    )
+    return [settled, *(bucket.held for bucket in judged)]
+
+
+def decide(world: World, **how: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """(campaign, customer) → its one decision."""
+    rows = [row for table in tables(world, **how) for row in table.to_pylist()]
+    decisions = {(row["campaign"], row["customer_id"]): row for row in rows}
+    assert len(decisions) == len(rows), "a candidate has two decisions"
+    return decisions
+
+
+def messages(decisions: Mapping[Any, Mapping[str, Any]], of: World) -> list[dict[str, Any]]:
+    """What the outbox would hold: one contact for each row that is sent or control."""
+    campaigns = {each.campaign: each for each in of.campaigns}
+    return [
+        {name: row[name] for name in row if name in CONTACTS_COLUMNS}
+        | {
+            "message_id": keys.message_id(of.salt, row["occurrence_key"], row["attempt"]),
+            "category": campaigns[row["campaign"]].category,
+            "state": "planned" if row["outcome"] == "send" else "control",
+            "contact_at": row["planned_at"],
+            "run_id": "now",
+        }
+        for row in decisions.values()
+        if row["outcome"] != "held"
+    ]
+
+
+CONTACTS_COLUMNS = frozenset(column.name for column in CONTACTS.columns)
+
+
+def breaches(world: World, planned: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """What the auditor finds in messages planned on top of the world's history."""
+    acts = [
+        {"customer_id": p.name, "channel": c, "category": k, "granted": g, "acted_at": at}
+        for p in world.persons
+        for c, k, g, at in p.acts
+    ]
+    suppressions = [(c, f"{c}:{p.name}") for p in world.persons for c in sorted(p.suppressed)]
+    customers = {
+        "customer_id": [p.name for p in world.persons],
+        "email_key": [f"email:{p.name}" if p.email else None for p in world.persons],
+        "phone_key": [f"sms:{p.name}" if p.sms else None for p in world.persons],
+    }
+    relations = {
+        "planned": history(planned),
+        "contacts": history(world.contacts),
+        "consents": _typed(CONSENTS, acts),
+        "suppressions": pa.table(
+            {
+                "channel": pa.array([c for c, _ in suppressions], pa.string()),
+                "address_key": pa.array([key for _, key in suppressions], pa.string()),
+            }
+        ),
+        "customers": pa.table({k: pa.array(v, pa.string()) for k, v in customers.items()}),
+    }
+    found: list[tuple[Any, ...]] = []
+    with duckdb.connect() as connection:
+        for name, table in relations.items():
+            connection.register(name, table)
+        for query in audit(world.campaigns, world.policy, world.moment, salt=world.salt):
+            found += connection.execute(query.sql, dict(query.parameters)).fetchall()
+    return found
+
+
+def engine_numbers(purpose: str, parts: Sequence[pa.Array | str]) -> np.ndarray:
+    """`Numbers` by DuckDB, as the task injects it."""
+    columns = {f"p{k}": part for k, part in enumerate(parts) if not isinstance(part, str)}
+    given = {f"p{k}": part for k, part in enumerate(parts) if isinstance(part, str)}
+    texts = [f"$p{k}" if f"p{k}" in given else f"p{k}" for k in range(len(parts))]
+    with duckdb.connect() as connection:
+        connection.register("rows", pa.table(columns))
+        sql = f"SELECT {keys.number_sql(purpose, *texts)} AS number FROM rows"
+        return connection.execute(sql, given).fetchnumpy()["number"]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Policies, campaigns, people and histories of every kind, small."""
+    channels = st.sampled_from([("email",), ("sms",), ("email", "sms"), ("sms", "email")])
+    pauses = st.sampled_from([None, timedelta(hours=6), timedelta(hours=36), timedelta(days=30)])
+    campaigns = tuple(
+        campaign(
+            f"c{position}",
+            category=draw(st.sampled_from(CATEGORIES)),
+            priority=draw(st.integers(0, 2)),
+            channels=draw(channels),
+            repeat_after=draw(pauses),
+            control=draw(st.sampled_from([0.0, 0.5, 1.0])),
+            variants=draw(st.sampled_from([{}, {"a": "1", "b": "3"}])),
+            limits={"messages_per_day": draw(st.sampled_from([None, 0, 1, 3]))},
+            runs={"from": "2026-01-01", "days": draw(st.sampled_from(["daily", "daily", "fri"]))},
+        )
+        for position in range(draw(st.integers(1, 5)))
+    )
+    optional = [None]
+    caps = tuple(
+        {
+            "name": f"cap{position}",
+            "max": draw(st.integers(0, 3)),
+            "per": timedelta(hours=draw(st.sampled_from([1, 24, 100, 168]))),
+            "channel": draw(st.sampled_from([*optional, *CHANNELS])),
+            "category": draw(st.sampled_from([*optional, *CATEGORIES])),
+        }
+        for position in range(draw(st.integers(0, 3)))
+    )
+    rules = policy(
+        consent=draw(
+            st.dictionaries(
+                st.sampled_from(CATEGORIES), st.sampled_from(["opt_in", "opt_out", "none"])
+            )
+        ),
+        caps=caps,
+        winners_per_day=draw(st.integers(1, 3)),
+        exempt=tuple(draw(st.sets(st.sampled_from(CATEGORIES), max_size=1))),
+        universal_control=draw(st.sampled_from([None, {"share": 0.3, "period": "month"}])),
+    )
+    moments = st.sampled_from([None, NOW, NOW - timedelta(days=9), NOW - timedelta(days=2)])
+    acts = st.tuples(
+        st.sampled_from([*CHANNELS, "*"]),
+        st.sampled_from([*CATEGORIES, "*"]),
+        st.booleans(),
+        moments,
+    )
+    persons = tuple(
+        Person(
+            f"p{position}",
+            wanted=draw(st.frozensets(st.integers(0, len(campaigns) - 1))),
+            email=draw(st.integers(0, 4)) > 0,
+            sms=draw(st.integers(0, 4)) > 0,
+            suppressed=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"email"})])),
+            acts=tuple(draw(st.lists(acts, max_size=3))),
+        )
+        for position in range(draw(st.integers(1, 6)))
+    )
+    hours = st.integers(-24 * 8, 24 * 3)
+    contacts = tuple(
+        contact(
+            draw(st.sampled_from([p.name for p in persons] + ["gone"])),
+            draw(st.sampled_from(campaigns)),
+            NOW + timedelta(hours=draw(hours)),
+            anchor=f"{position + 1}",
+            channel=draw(st.sampled_from(CHANNELS)),
+            state=draw(st.sampled_from(list(MessageState))).value,
+        )
+        for position in range(draw(st.integers(0, 12)))
+    )
+    return World(persons, campaigns, rules, contacts)
