@@ -1,7 +1,9 @@
 """Everything that can be known to be wrong before any data is read.
 
 Shape (`campaigns.configuration`), and what only several files together show: conditions, names,
-templates, days, columns, expectations. Files that are wrong do not hide what is wrong in others.
+templates, days, columns, expectations. Files that are wrong do not hide what is wrong in others;
+only conditions wait for sources.yaml and sql/features/, which say what columns there are, and
+templates for these and settings.yaml.
 """
 
 from collections.abc import Iterator
@@ -93,9 +95,9 @@ class _Checker:
 
     @cached_property
     def features(self) -> dict[str, Feature] | None:
-        """The features; None where a declaration is wrong, as then nobody's columns are known."""
+        """The features; None where a declaration is wrong, as names would then seem unknown."""
         found, problems = self.dictionary
-        return found if found and not problems else None
+        return found if found and all(one.path == SOURCES for one in problems) else None
 
     def problems(self) -> Iterator[Problem]:
         """Of all files, those of shape excepted."""
@@ -164,10 +166,10 @@ class _Checker:
 
         if source.file and source.database:
             yield problem("database", f"{name!r} has both a file and a database", "Keep one.")
-        if not source.file and not source.database:
+        elif not source.file and not source.database:
             hint = "Write 'file:', or 'database:' and 'query:'."
             yield problem("", f"{name!r} has neither a file nor a database", hint)
-        if source.database and not source.query:
+        elif source.database and not source.query:
             hint = f"Write 'query:' and the name of a file in {QUERIES}/."
             yield problem("database", f"{name!r} has no query", hint)
         queries = [path for path in self.files.under(QUERIES) if path.endswith(".sql")]
@@ -185,7 +187,7 @@ class _Checker:
     def _source_columns(self, name: str, source: Source) -> Iterator[Problem]:
         """Columns and constants are the entity's own or attributes; each is given once."""
         own = [column.name for column in ENTITIES[source.entity].columns if not column.derived]
-        known = [*own, *source.attributes]
+        known = list(dict.fromkeys([*own, *source.attributes]))
         for key, columns in (("columns", source.columns), ("constants", source.constants)):
             for column in columns:
                 if column not in known:
@@ -304,7 +306,7 @@ class _Checker:
         if audience.segment is None and audience.where is None:
             hint = "Write 'segment:', 'where:', or both."
             yield self.positions.problem(
-                file, ("audience",), "the audience is nobody's", hint, at_key=True
+                file, ("audience",), "the audience names nobody", hint, at_key=True
             )
         if audience.segment is not None and self._segment_names is not None:
             names = self._segment_names

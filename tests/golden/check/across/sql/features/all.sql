@@ -1,0 +1,14 @@
+-- feature order_count integer orders: orders so far
+-- feature age integer years nullable: age
+-- feature email_reachable boolean -: reachable
+-- feature suppressed_email boolean -: suppressed
+-- feature consent_email_promo boolean - nullable: consent
+-- feature consent_email_lifecycle boolean - nullable: consent
+-- feature consent_email_service boolean - nullable: consent
+-- feature sms_reachable boolean -: reachable
+-- feature suppressed_sms boolean -: suppressed
+-- feature consent_sms_promo boolean - nullable: consent
+-- feature consent_sms_lifecycle boolean - nullable: consent
+-- feature consent_sms_service boolean - nullable: consent
+-- reads: customers, orders
+SELECT 1
