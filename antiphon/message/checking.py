@@ -6,10 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from antiphon.errors import Problem
+from antiphon.message.formats import is_known
 from antiphon.message.tree import DEFAULT_VARIANT, REQUIRED, Part
 from antiphon.message.values import offered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from antiphon.campaigns.models import Campaign
     from antiphon.message.survey import Survey
     from antiphon.message.templates import Templates
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 # the word works only where the sender is a number, as nobody can answer a name.
 OPT_OUT_WORD = re.compile(r"\bSTOP\b")
 _BARE_LINK = re.compile(r"""href\s*=\s*["']?\s*(https?://[^"'\s>]*)""", re.IGNORECASE)
-_LEAF_OF_EMAIL = ("links.unsubscribe", "company.postal_address")
+_SETTINGS = "config/settings.yaml"
+_EMAIL_PRINTS = ("links.unsubscribe", "company.postal_address")
 
 
 def check(templates: Templates, campaign: Campaign) -> list[Problem]:
@@ -28,6 +32,12 @@ def check(templates: Templates, campaign: Campaign) -> list[Problem]:
         hint = f"Messages are: {', '.join(sorted(tree.messages())) or 'none'}."
         return [Problem(f"templates/{message}/", 0, 0, "no such message", hint=hint)]
     problems: set[Problem] = set()
+    for language in tree.languages:
+        if not is_known(language):
+            hint = "Write an ISO 639-1 code: de, en, ru."
+            problems.add(Problem(_SETTINGS, 0, 0, f"unknown language {language!r}", hint=hint))
+    if problems:
+        return sorted(problems)
     for variant in campaign.arms:
         if variant != DEFAULT_VARIANT and variant in tree.languages:
             text = f"the variant {variant!r} is named like a language"
@@ -71,7 +81,7 @@ def _marketing(survey: Survey, part: Part, sms_from: str) -> set[Problem]:
     if part in (Part.HTML, Part.TEXT):
         return {
             Problem(path, 0, 0, f"a marketing e-mail has to print {name}", hint=_where(name))
-            for name in _LEAF_OF_EMAIL
+            for name in _EMAIL_PRINTS
             if name not in survey.printed
         }
     if part is not Part.SMS or "links.unsubscribe" in survey.printed:
@@ -90,10 +100,9 @@ def _where(name: str) -> str:
     return f"Write {{{{ {name} }}}} outside of any condition, best in the layout."
 
 
-def _links(survey: Survey, files: object) -> set[Problem]:
+def _links(survey: Survey, files: Mapping[str, str]) -> set[Problem]:
     """Links written out: they would pass by tags and click counting."""
     found: set[Problem] = set()
-    assert isinstance(files, dict)
     for path in survey.files.values():
         for number, line in enumerate(files[path].splitlines(), start=1):
             for match in _BARE_LINK.finditer(line):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_skeleton
 from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal, format_percent
@@ -25,17 +25,34 @@ _REMEMBERED = 16_384  # formatted values kept per language; Babel takes 10–60 
 Number = int | float | Decimal
 
 
+def locale_of(language: str, country: str = "") -> Locale:
+    """How a language is written in a country, or in general; UnknownLocaleError if not known."""
+    try:
+        return Locale.parse(f"{language}-{country}", sep="-")
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse(language, sep="-")
+
+
+def is_known(language: str) -> bool:
+    """Whether CLDR knows the language."""
+    try:
+        locale_of(language)
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True
+
+
 def plural_forms(language: str) -> tuple[str, ...]:
     """CLDR plural categories in order: one, other in English; one, few, many, other in Russian."""
-    tags = Locale.parse(language, sep="-").plural_form.tags | {"other"}
+    tags = locale_of(language).plural_form.tags | {"other"}
     return tuple(tag for tag in PLURAL_ORDER if tag in tags)
 
 
 class Formats:
     """The filters of one language. A null goes through them unchanged."""
 
-    def __init__(self, language: str, currency: str, timezone: str) -> None:
-        self.locale = Locale.parse(language, sep="-")
+    def __init__(self, language: str, country: str, currency: str, timezone: str) -> None:
+        self.locale = locale_of(language, country)
         self.forms = plural_forms(language)
         self.currency = currency
         self.timezone = timezone

@@ -62,12 +62,13 @@ class TemplateLanguage(ImmutableSandboxedEnvironment):
         loader: BaseLoader | None = None,
         filters: Mapping[str, Callable[..., Any]] | None = None,
         html: bool = False,
+        finalize: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(
             loader=loader,
             autoescape=html,
             undefined=StrictUndefined,
-            finalize=_printable,
+            finalize=finalize or printable,
             trim_blocks=True,
             lstrip_blocks=True,
             cache_size=-1,
@@ -96,9 +97,10 @@ def _bound(*_: object) -> NoReturn:
     raise NotImplementedError("this environment only parses; filters are bound to a language")
 
 
-def _printable(value: Any) -> Any:
+def printable(value: Any) -> Any:
+    """The value, unless it is a null: that holds the message back, by its name."""
     if type(value) is Null:
-        str(value)  # holds the message back, naming the variable
+        str(value)
     return value
 
 

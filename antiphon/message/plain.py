@@ -1,21 +1,76 @@
-"""The text body of an e-mail, derived from its HTML."""
+"""The text body of an e-mail, derived from its HTML once for each shape of a page.
+
+Two pages of a template differ in the values printed and in the branches taken. A page is rendered
+with a numbered mark in each value's place; what is then left is its shape, of which a template
+has as many as it has ways through its branches. inscriptis (1 ms a page) sees each shape once;
+values are put into the page and into the text afterwards.
+"""
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
     from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
 
+_MARK = re.compile("\ue000(\\d+)\ue001")
+_SHAPES = 4_096
 _HIDDEN = re.compile(r"<(style|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_WIDE = re.compile(" {3,}")  # columns of layout tables
 _EMPTY_LINES = re.compile(r"\n\s*\n\s*")
+
+
+class Recorder:
+    """Takes the values of a page while it is rendered and leaves marks in their places."""
+
+    def __init__(self, printable: Callable[[Any], Any]) -> None:
+        self._printable = printable
+        self.values: list[str] = []
+
+    @property
+    def finalize(self) -> Callable[[EvalContext, Any], Any]:
+        """For the environment; with an argument, so that constants are recorded while rendering."""
+
+        @pass_eval_context
+        def finalize(_: EvalContext, value: Any) -> Any:
+            if isinstance(value, Markup):  # what a macro or a parent block printed
+                return value
+            self.values.append(str(self._printable(value)))
+            return Markup(f"\ue000{len(self.values) - 1}\ue001")  # noqa: S704 (a mark of ours)
+
+        return finalize
+
+    def page_and_text(self, shape: str) -> tuple[str, str]:
+        """The page with its values, escaped, and its text."""
+        values, self.values = self.values, []
+        html = _filled(shape, [str(escape(value)) for value in values])
+        words = [" ".join(value.split()) for value in values]
+        return html, _tidy(_filled(_shape_text(shape), words))
 
 
 def plain_text(html: str) -> str:
     """`html` as text: links written out after their words, no layout tables, no blank runs."""
+    return _tidy(_shape_text.__wrapped__(html))
+
+
+def _filled(shape: str, values: Sequence[str]) -> str:
+    return _MARK.sub(lambda mark: values[int(mark[1])], shape)
+
+
+@lru_cache(_SHAPES)
+def _shape_text(html: str) -> str:
     from inscriptis import get_text  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    lines = (line.strip() for line in get_text(_HIDDEN.sub("", html), _style()).splitlines())
+    return str(get_text(_HIDDEN.sub("", html), _style()))
+
+
+def _tidy(text: str) -> str:
+    lines = (_WIDE.sub("  ", line).strip() for line in text.splitlines())
     return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip() + "\n"
 
 

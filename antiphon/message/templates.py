@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Self
 
 from jinja2 import DictLoader, Template, TemplateError
@@ -16,9 +17,9 @@ from antiphon.message import checking
 from antiphon.message.content import Email, Sms
 from antiphon.message.formats import Formats
 from antiphon.message.inlining import Inlined, inline
-from antiphon.message.language import TemplateLanguage
+from antiphon.message.language import TemplateLanguage, printable
 from antiphon.message.links import Links
-from antiphon.message.plain import plain_text
+from antiphon.message.plain import Recorder
 from antiphon.message.survey import Fields, Leaf, Sources, Survey, Surveyor, Value
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
@@ -42,11 +43,24 @@ class TemplateFault(AntiphonError):
 
 @dataclass(frozen=True)
 class _Page:
-    """One part, compiled. `inlined` false: its CSS has to be inlined in every rendering."""
+    """One part, compiled. `inlined` false: its CSS has to be inlined in every rendering.
+
+    `recorder`: of an HTML body that has no text body beside it.
+    """
 
     path: str
     template: Template
     inlined: bool = True
+    recorder: Recorder | None = None
+
+    def render(self, context: Mapping[str, object]) -> tuple[str, str]:
+        """The page and, with a recorder, the text derived from it."""
+        if self.recorder is None:
+            page, text = self.template.render(context), ""
+        else:
+            self.recorder.values.clear()
+            page, text = self.recorder.page_and_text(self.template.render(context))
+        return page if self.inlined else inline(page), text
 
 
 class Templates:
@@ -62,13 +76,14 @@ class Templates:
         *,
         features: Mapping[str, ColumnType],
         languages: Sequence[str],
+        country: str,
         currency: str,
         timezone: str,
         company: Mapping[str, str],
     ) -> None:
         self.tree = Tree(files, tuple(languages))
         self.features = dict(features)
-        self.currency, self.timezone = currency, timezone
+        self.country, self.currency, self.timezone = country, currency, timezone
         self.company = {
             name: clean(", ".join(company[name].split("\n")))
             for name in COMPANY_FIELDS
@@ -78,9 +93,8 @@ class Templates:
         self._surveys: dict[tuple[str, str, frozenset[str]], Survey] = {}
         self._pages: dict[tuple[str, str, str, Part], _Page | None] = {}
         self._hashes: dict[str, str] = {}
-        self._formats = {
-            language: Formats(language, currency, timezone) for language in self.tree.languages
-        }
+        self._rendering = Lock()  # recorders and pages are shared by all threads
+        self._formats: dict[str, Formats] = {}
 
     @classmethod
     def of(
@@ -91,6 +105,7 @@ class Templates:
             files,
             features=features,
             languages=settings.business.languages,
+            country=settings.business.country,
             currency=settings.business.currency,
             timezone=settings.business.timezone,
             company=settings.company.model_dump(include=set(COMPANY_FIELDS)),
@@ -176,18 +191,20 @@ class Templates:
         """
         language = self.language(language)
         context = self._context(values, links)
-        if channel == "sms":
-            text = self._part(message, variant, language, Part.SMS, context)
-            return Sms(_BLANKS.sub(" ", text or "").strip())
-        subject = self._part(message, variant, language, Part.SUBJECT, context)
-        html = self._part(message, variant, language, Part.HTML, context)
-        if html is None or subject is None:
-            raise TemplateFault(f"templates/{message}/ has no complete e-mail; run antiphon check")
-        written = self._part(message, variant, language, Part.TEXT, context)
+        for part in REQUIRED[channel]:
+            if self.tree.find(message, variant, language, part) is None:
+                raise TemplateFault(f"templates/{message}/ has no {part}; run antiphon check")
+        with self._rendering:
+            if channel == "sms":
+                text, _ = self._part(message, variant, language, Part.SMS, context)
+                return Sms(_BLANKS.sub(" ", text).strip())
+            subject, _ = self._part(message, variant, language, Part.SUBJECT, context)
+            html, derived = self._part(message, variant, language, Part.HTML, context)
+            text, _ = self._part(message, variant, language, Part.TEXT, context)
         return Email(
             subject=" ".join(subject.split()),
             html=html,
-            text=plain_text(html) if written is None else written.strip() + "\n",
+            text=derived or text.strip() + "\n",
             headers=links.headers if values["campaign"]["category"] != "service" else {},
         )
 
@@ -203,21 +220,21 @@ class Templates:
 
     def _part(
         self, message: str, variant: str, language: str, part: Part, context: dict[str, object]
-    ) -> str | None:
+    ) -> tuple[str, str]:
+        """The part and the text derived from it; empty where the message has no such part."""
         key = (message, variant, language, part)
         if key not in self._pages:
             self._pages[key] = self._compile(*key)
         page = self._pages[key]
         if page is None:
-            return None
+            return "", ""
         try:
-            text = page.template.render(context)
+            return page.render(context)
         except MessageHeld as held:
             raise MessageHeld(held.variable, page.path) from None
         except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
             # The error's text may quote a value of the customer: only its kind is told.
             raise TemplateFault(f"templates/{page.path}: {type(error).__name__}") from error
-        return text if page.inlined else inline(text)
 
     def _compile(self, message: str, variant: str, language: str, part: Part) -> _Page | None:
         path = self.tree.find(message, variant, language, part)
@@ -231,10 +248,20 @@ class Templates:
         if part is Part.HTML:
             once = Inlined.of(path, sources)
             sources, inlined = once.sources, once.complete
+        if language not in self._formats:
+            self._formats[language] = Formats(language, self.country, self.currency, self.timezone)
         filters = self._formats[language].filters() | {"link": self._link}
-        environment = TemplateLanguage(DictLoader(sources), filters, html=part is Part.HTML)
+        recorder = None
+        if part is Part.HTML and self.tree.find(message, variant, language, Part.TEXT) is None:
+            recorder = Recorder(printable)
+        environment = TemplateLanguage(
+            DictLoader(sources),
+            filters,
+            html=part is Part.HTML,
+            finalize=recorder.finalize if recorder else None,
+        )
         try:
-            return _Page(path, environment.get_template(path), inlined)
+            return _Page(path, environment.get_template(path), inlined, recorder)
         except TemplateError as error:
             raise TemplateFault(f"templates/{path}: {error}; run antiphon check") from error
 
@@ -271,6 +298,7 @@ class Templates:
                     if f"customer.{name}" in used or name == "timezone"
                 },
                 "languages": self.tree.languages,
+                "country": self.country,
                 "currency": self.currency,
                 "timezone": self.timezone,
                 "company": {
@@ -301,6 +329,7 @@ class Templates:
             bundle["files"],
             features={name: ColumnType(type_) for name, type_ in bundle["features"].items()},
             languages=bundle["languages"],
+            country=bundle["country"],
             currency=bundle["currency"],
             timezone=bundle["timezone"],
             company=bundle["company"],

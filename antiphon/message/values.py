@@ -22,9 +22,9 @@ OFFER_FIELDS = {
 
 # Controls (C0, C1, line and paragraph separators), lone surrogates, and the marks that turn the
 # direction of everything after them: nothing a name needs, all of it able to break a header,
-# a page or a line of text.
+# a page or a line of text. Two private characters are our own marks (message/plain.py).
 _CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000\ue001\ufffe\uffff]+"
 )
 
 
@@ -180,3 +180,37 @@ def offered(campaign: Campaign) -> frozenset[str]:
         return frozenset()
     given = {"code": offer.code, "discount": offer.discount, "valid_until": offer.valid}
     return frozenset(name for name, value in given.items() if value is not None)
+
+
+def packed_sql(
+    campaign: Campaign,
+    day: date,
+    names: Collection[str],
+    types: Mapping[str, ColumnType],
+    cell: str = "",
+) -> str:
+    """DuckDB expression for what `pack` gives of a row that has the columns `names`."""
+    whole = pack(campaign, day, {}, (), cell)
+    empty = '{"customer":{}'
+    before, after = (_literal(text) for text in ('{"customer":', whole.removeprefix(empty)))
+    fields = ", ".join(
+        f"{_quoted(name)} := {_encoded(name, types[name])}" for name in sorted(names)
+    )
+    customer = f"to_json(struct_pack({fields}))::VARCHAR" if fields else "'{}'"
+    return f"{before} || {customer} || {after}"
+
+
+def _encoded(name: str, type_: ColumnType) -> str:
+    if type_ in (ColumnType.MONEY, ColumnType.DAY):
+        return f"{_quoted(name)}::VARCHAR"
+    if type_ is ColumnType.INSTANT:
+        return f"strftime(timezone('UTC', {_quoted(name)}), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
+    return _quoted(name)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
