@@ -63,8 +63,8 @@ def _wrong_value(detail: ErrorDetails, path: Path, expected: Any) -> tuple[str, 
     elif kind == "value_error":
         message, hint = f"{name}: {_reason(detail)}", ""
     elif kind == "literal_error" and isinstance(value, str):
-        message = f"{name} cannot be {value!r}"
-        hint = nearest(value, choices(expected))
+        message = f"{name} cannot be {_short(value)!r}"
+        hint = nearest(_short(value), choices(expected))
     elif kind in _LIMITS:
         key, relation = _LIMITS[kind]
         message = f"{name} {relation} {_limit(detail, key)}"
@@ -78,18 +78,17 @@ def _unknown_key(document: Document, model: type[Model], path: Path) -> Problem:
     hint = nearest(key, _keys(annotation_at(model, path[:-1])))
     if is_secret_name(key):
         hint = f"Secrets come from the environment, never from a file. {hint}"
-    return document.problem_at(document.key_spot(path), f"unknown key {key!r}", hint)
+    return document.problem_at(document.key_spot(path), f"unknown key {_short(key)!r}", hint)
 
 
 def _wrong_key(document: Document, model: type[Model], detail: ErrorDetails) -> Problem:
     """A name in a mapping of the user's own names."""
     path = detail["loc"][:-1]
-    spot = document.key_spot(path)
+    spot, name = document.key_spot(path), _short(str(path[-1]))
     known = choices(get_args(_plain(annotation_at(model, path[:-1])))[0])
     if known:
-        hint = nearest(str(path[-1]), known)
-        return document.problem_at(spot, f"unknown key {str(path[-1])!r}", hint)
-    return document.problem_at(spot, f"{str(path[-1])!r}: {_reason(detail)}")
+        return document.problem_at(spot, f"unknown key {name!r}", nearest(name, known))
+    return document.problem_at(spot, f"{name!r}: {_reason(detail)}")
 
 
 def _missing_key(document: Document, model: type[Model], path: Path) -> Problem:
@@ -106,7 +105,7 @@ def _wrong_type(name: str, value: Any, expected: Any) -> tuple[str, str]:
     given = "a list" if isinstance(value, list) else given
     wanted = words(expected)
     is_list = get_origin(_plain(expected)) is tuple and isinstance(value, str)
-    hint = f"Write [{value}]." if is_list else ""
+    hint = f"Write [{_short(value)}]." if is_list else ""
     return f"{name} takes {wanted}, not {given}", hint
 
 
@@ -119,11 +118,15 @@ def _limit(detail: ErrorDetails, key: str) -> str:
     return "zero" if limit == "datetime.timedelta(0)" else limit
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
 def _name(path: Path) -> str:
     """The last key, with the number of the list's item where there is one."""
     if isinstance(path[-1], int):
         return f"item {path[-1] + 1} of {_name(path[:-1])}" if path[:-1] else "item"
-    return f"'{path[-1]}'"
+    return f"'{_short(path[-1])}'"
 
 
 # ------------------------------------------------------------ what the models allow

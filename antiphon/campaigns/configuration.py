@@ -72,14 +72,13 @@ class Configuration:
 class Draft:
     """What could be read, so that the good files are checked beside the bad ones.
 
-    Keyed by file. `whole` names the files in which nothing was wrong.
+    Keyed by file.
     """
 
     files: ProjectFiles
     positions: Positions = field(default_factory=Positions)
     problems: list[Problem] = field(default_factory=list)
     models: dict[str, Model] = field(default_factory=dict)
-    whole: set[str] = field(default_factory=set)
 
     def get(self, path: str, model: type[M]) -> M | None:
         """The file as its model: without its wrong parts, where those could be left out."""
@@ -168,8 +167,6 @@ def _read_file(drafted: Draft, path: str, model: type[Model]) -> None:
         if isinstance(found, Campaign):
             problems += _name_problem(drafted, path, found)
     drafted.problems += problems
-    if not problems:
-        drafted.whole.add(path)
 
 
 def _versioned(document: Document, model: type[M], problems: list[Problem]) -> M | None:

@@ -114,7 +114,7 @@ def weekdays(value: Any) -> Any:
     days = [part.strip() for part in text.split(",")]
     if unknown := [day for day in days if day not in known]:
         raise ValueError(
-            f"unknown day {unknown[0]!r}: write weekdays, weekends, daily or mon, tue, … sun"
+            f"unknown day {unknown[0][:60]!r}: write weekdays, weekends, daily or mon, tue, … sun"
         )
     return frozenset(known[day] for day in days)
 
@@ -134,7 +134,7 @@ def zone(text: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         near = get_close_matches(text, available_timezones(), n=1)
         meant = f"did you mean {near[0]}?" if near else "write an IANA name such as Europe/Berlin"
-        raise ValueError(f"no time zone {text!r}: {meant}") from None
+        raise ValueError(f"no time zone {text[:60]!r}: {meant}") from None
     return text
 
 
@@ -151,7 +151,7 @@ def encoding(text: str) -> str:
     try:
         "a".encode(text).decode(text)
     except (LookupError, ValueError):
-        raise ValueError(f"no encoding {text!r}: write utf-8, cp1251, latin-1, …") from None
+        raise ValueError(f"no encoding {text[:60]!r}: write utf-8, cp1251, latin-1, …") from None
     return codecs.lookup(text).name
 
 
@@ -180,5 +180,5 @@ def date_format(text: str) -> str:
 def version(text: str) -> str:
     """The version this Antiphon reads."""
     if text != VERSION:
-        raise ValueError(f"version {text!r} is not {VERSION}")
+        raise ValueError(f"version {text[:60]!r} is not {VERSION}")
     return text

@@ -19,7 +19,7 @@ _NAME = re.compile(_NAMES)
 _NAMED = re.compile(_NAMES + r"\b[\"']?\s*:\s*(?P<value>\S.*)")
 _FOUND = [(what, re.compile(shape)) for what, shape in _SHAPES.items()]
 _ANY = re.compile(
-    r"://[^\s]*@|SG\.|SK[0-9a-f]|AKIA|gh[pousr]_|xox|k_live|k_test|-----BEGIN|(?i:password=)"
+    r"://[^\s/@]*@|SG\.|SK[0-9a-f]|AKIA|gh[pousr]_|xox|k_live|k_test|-----BEGIN|(?i:password=)"
 )
 
 

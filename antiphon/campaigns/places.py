@@ -9,6 +9,7 @@ from antiphon.campaigns.leaks import masked, masked_line
 from antiphon.errors import Problem
 
 Path = tuple[str | int, ...]
+WIDEST = 200
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _ESCAPES = {"n": "\n", "t": "\t", "0": "\0", "r": "\r", '"': '"', "/": "/", "\\": "\\", " ": " "}
 
@@ -58,7 +59,7 @@ class Document:
     ) -> Problem:
         """A problem at one place, with its line; anything that looks like a secret is masked."""
         line = self.lines[spot.line - 1] if spot.line <= len(self.lines) else ""
-        shown = masked_line(line.rstrip())
+        shown = _window(line.rstrip(), spot.column)
         return Problem(
             self.path, spot.line, spot.column, masked(message), shown, masked(hint), is_warning
         )
@@ -116,6 +117,15 @@ class Positions(dict[str, Document]):
         """A problem at a place within the text of a scalar, such as a word of a condition."""
         document = self[file]
         return document.problem_at(document.text_spot(path, within), message, hint)
+
+
+def _window(line: str, column: int) -> str:
+    """The line, masked; of a very long one the part around the column."""
+    if len(line) <= WIDEST:
+        return masked_line(line)
+    start = max(0, column - WIDEST // 2)
+    part = masked_line(line[start : start + 2 * WIDEST])[:WIDEST]
+    return f"{'…' if start else ''}{part}…"
 
 
 def _characters(lines: list[str], scalar: Scalar) -> list[Spot]:
