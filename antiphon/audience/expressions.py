@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from sqlglot import exp
@@ -111,17 +112,9 @@ class Checker:
         if node.args.get("is_string"):
             return Typed(_text_sql(text), T.TEXT, text)
         try:
-            number = Decimal(text)
-        except InvalidOperation:
-            return self._wrong(node, f"'{text}' is not a number")
-        if "e" in text.lower():
-            return Typed(f"CAST({_text_sql(text)} AS DOUBLE)", T.NUMBER, number)
-        if len(text.replace(".", "").lstrip("0")) > MAX_DIGITS:
-            return self._wrong(node, f"'{text}' has more than {MAX_DIGITS} digits")
-        if "." not in text:
-            return Typed(str(int(number)), T.INTEGER, number)
-        plain = f"{number:f}"
-        return Typed(plain, T.MONEY, number, scale=len(plain.partition(".")[2]))
+            return _number(text)
+        except ValueError as error:
+            return self._wrong(node, str(error))
 
     def boolean(self, node: exp.Expr, _depth: int) -> Typed:
         """`true` and `false`."""
@@ -159,7 +152,12 @@ class Checker:
     def comparison(self, node: exp.Expr, depth: int) -> Typed:
         """=, <, IS DISTINCT FROM and their like, between values of one kind."""
         sides = self._alike(node, [node.this, node.expression], depth)
-        return Typed(f"({sides[0].sql} {_COMPARISONS[type(node)]} {sides[1].sql})", T.BOOLEAN)
+        written = f"({sides[0].sql} {_COMPARISONS[type(node)]} {sides[1].sql})"
+        # Exact numbers meet in one DECIMAL, into which a calculated one may not fit.
+        may_fail = any(
+            isinstance(_bare(side), _CALCULATIONS) for side in (node.this, node.expression)
+        )
+        return Typed(f"TRY{written}" if may_fail else written, T.BOOLEAN)
 
     def between(self, node: exp.Expr, depth: int) -> Typed:
         """BETWEEN, both ends included."""
@@ -407,6 +405,7 @@ _ARITHMETIC: dict[type[exp.Expr], str] = {
     exp.IntDiv: "//",
     exp.Mod: "%",
 }
+_CALCULATIONS = (*_ARITHMETIC, exp.Neg, exp.Anonymous, exp.Case)
 _BINARY = ("this", "expression")
 _HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Column: _handler(Checker.column, "this"),
@@ -448,14 +447,33 @@ _KINDS: dict[type[exp.Expr], str] = {
 }
 
 
+def _number(text: str) -> Typed:
+    """A written number; raises ValueError."""
+    shown = text[:40]
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"'{shown}' is not a number") from None
+    if "e" in text.lower():
+        if not isfinite(float(value)):
+            raise ValueError(f"'{shown}' is too large")
+        return Typed(f"CAST({_text_sql(text)} AS DOUBLE)", T.NUMBER, value)
+    if len(text.replace(".", "").lstrip("0")) > MAX_DIGITS:
+        raise ValueError(f"'{shown}' has more than {MAX_DIGITS} digits")
+    if "." not in text:
+        return Typed(str(int(value)), T.INTEGER, value)
+    plain = f"{value:f}"
+    return Typed(plain, T.MONEY, value, scale=len(plain.partition(".")[2]))
+
+
 def _cast_target(target: exp.Expr) -> tuple[ColumnType | None, str, int]:
     """Type, SQL and decimal places of a cast; a bare `decimal` is DuckDB's DECIMAL(18, 3)."""
     type_ = _CASTS.get(target.this.name) if isinstance(target, exp.DataType) else None
     if type_ == T.MONEY:
         sizes = [str(size) for size in target.expressions]
-        if all(size.isdecimal() for size in sizes):
+        if all(size.isdecimal() and len(size) < 3 for size in sizes):
             digits, scale = [*map(int, sizes), 0][:2]
-            if scale <= digits <= MAX_DIGITS and 0 < digits and scale <= 4:
+            if scale <= digits <= MAX_DIGITS and digits > 0 and scale <= 4:
                 return type_, f"DECIMAL({digits}, {scale})", scale
     elif type_ is not None and not target.expressions:
         return type_, type_.value, 0
@@ -472,6 +490,13 @@ def _sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:
         return Typed(f"({sides[0]} {operator} {sides[1]})", T.NUMBER)
     type_ = T.MONEY if T.MONEY in types else T.INTEGER
     return Typed(f"TRY({left.sql} {operator} {right.sql})", type_, scale=scale)
+
+
+def _bare(node: exp.Expr) -> exp.Expr:
+    """The node without brackets around it."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
 
 
 def _chain(node: exp.Expr, type_: type[exp.Expr]) -> list[exp.Expr]:

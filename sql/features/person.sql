@@ -29,8 +29,11 @@ WITH zones AS (
 SELECT
     customer_id,
     CASE WHEN birthday <= local_day THEN years - (this_year > local_day)::BIGINT END AS age,
-    CASE WHEN this_year >= local_day THEN this_year ELSE next_year END - local_day
-        AS days_to_birthday,
+    CASE
+        WHEN birthday > local_day THEN NULL
+        WHEN this_year >= local_day THEN this_year - local_day
+        ELSE next_year - local_day
+    END AS days_to_birthday,
     CASE WHEN registered_at <= $as_of
         THEN ($business_day - timezone($business_zone, registered_at)::DATE)::BIGINT
     END AS days_since_registration
