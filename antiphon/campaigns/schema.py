@@ -22,6 +22,7 @@ from antiphon.campaigns.models import (
     Sources,
 )
 from antiphon.campaigns.scalars import Kind
+from antiphon.entities import ENTITIES, SOURCE_ENTITIES, Entity
 
 SCHEMA_FOLDER = "config/schema"
 REFERENCE = "docs/configuration.md"
@@ -143,13 +144,34 @@ variable; `NAME_FILE` may name a file that holds the value instead.
 """
 
 
+_ENTITIES_HEAD = """## The entities and their columns
+
+What `entity:` in sources.yaml may name. A source brings the required columns and any of the
+others; those it does not bring are empty. Columns of your own are declared under `attributes:` and
+are used like these. Derived columns are filled in by Antiphon and never mapped. Of several rows
+with the same key, the latest counts.
+"""
+
+
 def reference() -> str:
     """docs/configuration.md."""
     parts = [_HEAD]
     for place, model in FILES.values():
         parts.append(f"## {place}\n\n{_sentence(model)}\n")
         parts += [_section(known, model) for known in dict.fromkeys(_models(model))]
+    parts.append(_ENTITIES_HEAD)
+    parts += [_entity(ENTITIES[name]) for name in SOURCE_ENTITIES]
     return "\n".join(parts)
+
+
+def _entity(entity: Entity) -> str:
+    lines = [f"### {entity.name}", "", f"{entity.grain}; key: {', '.join(entity.key)}.", ""]
+    lines += ["| column | type | | meaning |", "|---|---|---|---|"]
+    for column in entity.columns:
+        duty = "**required**" if column.required else "derived" if column.derived else ""
+        type_ = column.type.name.lower()
+        lines.append(f"| `{column.name}` | {type_} | {duty} | {_cell(column.meaning)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _sentence(model: type[Model]) -> str:

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from antiphon.campaigns import schema
 from antiphon.campaigns.models import Campaign, Policy
+from antiphon.entities import ENTITIES, SOURCE_ENTITIES
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "config").rglob("*.yaml"))
@@ -90,3 +91,11 @@ def test_every_key_of_every_model_has_its_line_in_the_reference() -> None:
         ]
         for name, info in model.model_fields.items():
             assert f"| `{info.alias or name}` |" in section.partition("\n## ")[0]
+
+
+def test_every_column_of_every_entity_has_its_line_in_the_reference() -> None:
+    text = schema.reference()
+    for name in SOURCE_ENTITIES:
+        section = text.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
+        for column in ENTITIES[name].columns:
+            assert f"| `{column.name}` | {column.type.name.lower()} |" in section
