@@ -320,3 +320,16 @@ def test_a_huge_value_is_answered_quickly_and_shortly(line: str) -> None:
     assert time.perf_counter() - started < 5
     assert problem.line == 3
     assert len(str(problem)) < 600
+
+
+def test_norwegian_is_a_language_and_twelve_may_begin_with_a_nought() -> None:
+    texts = {
+        "config/settings.yaml": SETTINGS.replace("[de, en]", "[no, de]"),
+        "config/campaigns/spring.yaml": CAMPAIGN.replace("50", "012").replace("Spring", "7:30"),
+    }
+    configuration, problems, _ = read(ProjectFiles({**FILES, **texts}))
+    assert problems == []
+    assert configuration is not None
+    assert configuration.settings.business.languages == ("no", "de")
+    assert configuration.campaigns["spring"].priority == 12
+    assert configuration.campaigns["spring"].title == "7:30"
