@@ -96,7 +96,8 @@ def expand(
     running, consent, suppression, address, repeat, attempts.
     """
     order = sorted(range(len(campaigns)), key=lambda k: (-campaigns[k].priority, k))
-    customers = [_customers(people, position) for position in order]
+    words = {k: masks(people, f"mask_{k}") for k in sorted({each // BITS for each in order})}
+    customers = [_asked(words[position // BITS], position % BITS) for position in order]
     pairs = _blank(campaigns, order, customers, moment)
     reachability = Reachability(people, policy)
     start = 0
@@ -112,9 +113,8 @@ def expand(
     return pairs
 
 
-def _customers(people: pa.Table, position: int) -> Indices:
-    mask = masks(people, f"mask_{position // BITS}")
-    return np.flatnonzero(mask & np.uint64(1 << position % BITS)).astype(np.int32)
+def _asked(mask: npt.NDArray[np.uint64], bit: int) -> Indices:
+    return np.flatnonzero(mask & np.uint64(1 << bit)).astype(np.int32)
 
 
 def _blank(

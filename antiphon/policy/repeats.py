@@ -50,10 +50,10 @@ class Occurrences:
     ) -> None:
         """`unit`: for each row of history the position of its unit, −1 where it is none of ours."""
         self._day_start = moment.day_bounds()[0]
-        self._campaigns = len(campaigns)
         campaign = positions(texts(history, "campaign"), [c.campaign for c in campaigns])
         known = np.flatnonzero((unit >= 0) & (campaign >= 0))
-        key = unit[known].astype(np.int64) * self._campaigns + campaign[known]
+        self._units = int(unit.max(initial=-1)) + 1
+        key = campaign[known].astype(np.int64) * self._units + unit[known]
         order = np.argsort(key)
         rows, key = known[order], key[order]
         first = np.flatnonzero(
@@ -67,7 +67,9 @@ class Occurrences:
         def latest(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
             return np.maximum.reduceat(values, first) if len(first) else values
 
-        self._key = key[first]
+        key = key[first]
+        self._unit = key % max(self._units, 1)
+        self._bounds = np.searchsorted(key, np.arange(len(campaigns) + 1) * self._units)
         self._alive_at, self._at = latest(np.where(alive, at, NEVER)), latest(at)
         self._alive_step, self._step = latest(np.where(alive, step, 0)), latest(step)
         self._attempt = latest(attempt)
@@ -116,11 +118,12 @@ class Occurrences:
         )
 
     def _find(self, position: int, unit: Indices) -> tuple[npt.NDArray[np.intp], Bools]:
-        if not len(self._key):
+        begin, end = self._bounds[position : position + 2]
+        if begin == end:
             return np.zeros(len(unit), np.intp), np.zeros(len(unit), np.bool_)
-        wanted = unit.astype(np.int64) * self._campaigns + position
-        place = np.minimum(np.searchsorted(self._key, wanted), len(self._key) - 1)
-        return place, self._key[place] == wanted
+        mine = self._unit[begin:end]
+        place = np.minimum(np.searchsorted(mine, unit), len(mine) - 1)
+        return place + begin, mine[place] == unit
 
 
 def _ordinals(anchors: pa.Array) -> npt.NDArray[np.int64]:

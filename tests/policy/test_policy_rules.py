@@ -151,7 +151,8 @@ def test_a_message_of_an_earlier_run_takes_the_day_s_slot_control_included() -> 
 
 def test_a_cap_counts_contacts_before_and_after_and_not_what_never_left() -> None:
     other = campaign("other")
-    rules = policy(caps=({"name": "weekly", "max": 1, "per": "7 days"},))
+    longer = {"name": "longer", "max": 9, "per": "70 days"}
+    rules = policy(caps=({"name": "weekly", "max": 1, "per": "7 days"}, longer))
 
     def decision(at: datetime, state: str = "delivered") -> dict[str, Any]:
         return one(Person("p"), campaign(), rules, contact("p", other, at, state=state))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from policy_world import NOW, Person, World, campaign, contact, decide, policy, tables, worlds
 
 from antiphon.policy.explain import explain
@@ -133,6 +133,7 @@ def test_who_is_written_to_or_held_out() -> None:
     )
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(worlds())
 def test_every_decision_can_be_explained_and_counted(given_: World) -> None:
     decisions = decide(given_)
