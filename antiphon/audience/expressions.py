@@ -7,22 +7,38 @@ a text that is no number, division by zero) the written SQL yields null instead.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
-from math import isfinite
 from typing import Any
 
 from sqlglot import exp
 
 from antiphon.audience.dictionary import Feature, nearest
 from antiphon.audience.functions import FUNCTIONS, NUMERIC, Function
+from antiphon.audience.values import (
+    CASTABLE,
+    FORMS,
+    MAX_DIGITS,
+    UNKNOWN,
+    Typed,
+    common_type,
+    comparable,
+    comparison_hint,
+    described,
+    escapes_well,
+    is_small_literal,
+    quoted,
+    sum_or_product,
+    text_sql,
+    type_name,
+    written_day,
+    written_instant,
+    written_number,
+)
 from antiphon.entities import ColumnType
 
 T = ColumnType
 MAX_TREE_DEPTH = 60  # the engine refuses expressions some hundred levels deep
-MAX_SCALE = 7  # decimal places of an exact product; beyond, it is a NUMBER
-MAX_DIGITS = 18
 RELATION = "frame"
 
 _CASTS: dict[str, ColumnType] = {
@@ -34,15 +50,6 @@ _CASTS: dict[str, ColumnType] = {
     "DATE": T.DAY,
     "TIMESTAMPTZ": T.INSTANT,
 }
-_CASTABLE: dict[ColumnType, frozenset[ColumnType]] = {
-    T.TEXT: frozenset({T.TEXT, T.DAY, T.BOOLEAN}) | NUMERIC,
-    T.INTEGER: frozenset({T.TEXT, T.BOOLEAN}) | NUMERIC,
-    T.NUMBER: frozenset({T.TEXT}) | NUMERIC,
-    T.MONEY: frozenset({T.TEXT}) | NUMERIC,
-    T.BOOLEAN: frozenset({T.TEXT, T.BOOLEAN, T.INTEGER}),
-    T.DAY: frozenset({T.TEXT, T.DAY}),
-    T.INSTANT: frozenset({T.INSTANT}),
-}
 _NO_NOW = {"current_date", "current_timestamp", "current_time", "today", "now", "localtimestamp"}
 
 
@@ -53,22 +60,6 @@ class Finding:
     message: str
     start: int
     hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A checked expression. `type` None: unknown, after a problem or for null; it fits anywhere.
-
-    `literal` is the value of a written literal; `scale` the decimal places of exact numbers.
-    """
-
-    sql: str
-    type: ColumnType | None
-    literal: str | Decimal | None = None
-    scale: int = 0
-
-
-UNKNOWN = Typed("NULL", None)
 
 
 class Checker:
@@ -110,9 +101,9 @@ class Checker:
         """A text or a number, kept exact."""
         text = str(node.this)
         if node.args.get("is_string"):
-            return Typed(_text_sql(text), T.TEXT, text)
+            return Typed(text_sql(text), T.TEXT, text)
         try:
-            return _number(text)
+            return written_number(text)
         except ValueError as error:
             return self._wrong(node, str(error))
 
@@ -146,7 +137,7 @@ class Checker:
         if not isinstance(right, exp.Boolean):
             return self._wrong(node, "`is` takes null, true or false")
         if left.type not in (None, T.BOOLEAN):
-            return self._wrong(node, f"`is` true or false on {_of(left)}")
+            return self._wrong(node, f"`is` true or false on {described(left)}")
         return Typed(f"({left.sql} IS {'TRUE' if right.this else 'FALSE'})", T.BOOLEAN)
 
     def comparison(self, node: exp.Expr, depth: int) -> Typed:
@@ -186,13 +177,15 @@ class Checker:
         sides = [self.check(pattern_node.this, depth), self.check(pattern_node.expression, depth)]
         for side in sides:
             if side.type not in (None, T.TEXT):
-                return self._wrong(pattern_node, f"`like` on {_of(side)}", "It compares texts.")
+                return self._wrong(
+                    pattern_node, f"`like` on {described(side)}", "It compares texts."
+                )
         pattern = sides[1].literal
-        if escape and not (isinstance(pattern, str) and _escapes_well(pattern, escape)):
+        if escape and not (isinstance(pattern, str) and escapes_well(pattern, escape)):
             return self._wrong(node, "the pattern after `like` ends within an escape")
         word = "NOT " if pattern_node.args.get("negate") else ""
         word += "ILIKE" if isinstance(pattern_node, exp.ILike) else "LIKE"
-        ending = f" ESCAPE {_text_sql(escape)}" if escape else ""
+        ending = f" ESCAPE {text_sql(escape)}" if escape else ""
         return Typed(f"({sides[0].sql} {word} {sides[1].sql}{ending})", T.BOOLEAN)
 
     # ------------------------------------------------------------ calculation
@@ -207,7 +200,7 @@ class Checker:
         if value.type is None:
             return UNKNOWN
         if value.type not in NUMERIC:
-            return self._wrong(node, f"a minus sign before {_of(value)}")
+            return self._wrong(node, f"a minus sign before {described(value)}")
         if isinstance(value.literal, Decimal):
             return Typed(f"(-{value.sql})", value.type, -value.literal, value.scale)
         return Typed(f"TRY(-{value.sql})", value.type, scale=value.scale)
@@ -224,10 +217,12 @@ class Checker:
             if operator == "-" and right.type == T.DAY:
                 return Typed(f"({left.sql} - {right.sql})", T.INTEGER)
         if left.type not in NUMERIC or right.type not in NUMERIC:
-            return self._wrong(node, f"'{operator}' between {_of(left)} and {_of(right)}")
+            return self._wrong(
+                node, f"'{operator}' between {described(left)} and {described(right)}"
+            )
         if operator in ("/", "//", "%"):
             return self._division(node, operator, left, right)
-        return _sum_or_product(operator, left, right)
+        return sum_or_product(operator, left, right)
 
     def _division(self, node: exp.Expr, operator: str, left: Typed, right: Typed) -> Typed:
         if isinstance(right.literal, Decimal) and right.literal == 0:
@@ -244,7 +239,9 @@ class Checker:
         parts = [self.check(part, depth) for part in _chain(node, exp.DPipe)]
         for part in parts:
             if part.type not in (None, T.TEXT):
-                return self._wrong(node, f"'||' joins texts, not {_of(part)}", "For or, write or.")
+                return self._wrong(
+                    node, f"'||' joins texts, not {described(part)}", "For or, write or."
+                )
         return Typed("(" + " || ".join(part.sql for part in parts) + ")", T.TEXT)
 
     def case(self, node: exp.Expr, depth: int) -> Typed:
@@ -262,7 +259,7 @@ class Checker:
         for condition, result in zip(conditions, results, strict=False):
             written += f" WHEN {condition} THEN {result.sql}"
         written += f" ELSE {results[-1].sql} END" if default else " END"
-        return Typed(f"({written})", _common(results), scale=max(r.scale for r in results))
+        return Typed(f"({written})", common_type(results), scale=max(r.scale for r in results))
 
     def cast(self, node: exp.Expr, depth: int) -> Typed:
         """CAST, `::`, and literals such as date '2026-05-12'; null where it is impossible."""
@@ -276,8 +273,8 @@ class Checker:
             return UNKNOWN
         if isinstance(value.literal, str) and type_ in (T.DAY, T.INSTANT):
             return self._moment(node, value.literal, type_)
-        if type_ not in _CASTABLE[value.type]:
-            return self._wrong(node, f"{_of(value)} cannot become {_name(type_)}")
+        if type_ not in CASTABLE[value.type]:
+            return self._wrong(node, f"{described(value)} cannot become {type_name(type_)}")
         return Typed(f"TRY_CAST({value.sql} AS {written})", type_, scale=scale)
 
     def call(self, node: exp.Expr, depth: int) -> Typed:
@@ -299,15 +296,15 @@ class Checker:
         for place, argument in enumerate(arguments):
             allowed = expected[min(place, len(expected) - 1)]
             if argument.type is not None and argument.type not in allowed:
-                return self._wrong(given[place], f"'{name}' does not take {_of(argument)}")
-            if place in function.literals and not _small(argument):
+                return self._wrong(given[place], f"'{name}' does not take {described(argument)}")
+            if place in function.literals and not is_small_literal(argument):
                 return self._wrong(given[place], f"'{name}' takes a written number here")
         written = f"{function.name}({', '.join(argument.sql for argument in arguments)})"
         places = function.literals and function.result is None
         compared = arguments[:1] if places else arguments
         return Typed(
             f"TRY({written})" if function.partial else written,
-            function.result or _common(compared),
+            function.result or common_type(compared),
             scale=max(argument.scale for argument in compared) if not function.result else 0,
         )
 
@@ -316,7 +313,9 @@ class Checker:
     def _boolean(self, node: exp.Expr, word: str, depth: int) -> str:
         typed = self.check(node, depth)
         if typed.type not in (None, T.BOOLEAN):
-            self._wrong(node, f"{word} joins conditions, not {_of(typed)}", "Compare it first.")
+            self._wrong(
+                node, f"{word} joins conditions, not {described(typed)}", "Compare it first."
+            )
         return typed.sql
 
     def _alike(
@@ -338,28 +337,21 @@ class Checker:
             ]
         known = [(part, value) for part, value in zip(nodes, typed, strict=True) if value.type]
         for (_, one), (place, other) in pairwise(known):
-            if not _comparable(one, other):
-                self._wrong(place, f"{_of(one)} beside {_of(other)}", _comparison_hint(one, other))
+            if not comparable(one, other):
+                self._wrong(
+                    place,
+                    f"{described(one)} beside {described(other)}",
+                    comparison_hint(one, other),
+                )
                 return [UNKNOWN] * len(nodes)
         return typed
 
     def _moment(self, node: exp.Expr, text: str, type_: ColumnType) -> Typed:
-        if type_ == T.DAY:
-            try:
-                day = date.fromisoformat(text) if len(text) == 10 else None
-            except ValueError as error:
-                return self._wrong(node, f"no such day: '{text}'", f"{str(error).capitalize()}.")
-            if day is None:
-                return self._wrong(node, f"'{text}' is not a day", "Write it as 2026-01-31.")
-            return Typed(f"DATE '{day.isoformat()}'", T.DAY)
-        hint = "Write it with its distance to UTC: timestamptz '2026-01-31 12:00:00+01:00'."
         try:
-            instant = datetime.fromisoformat(text)
-        except ValueError:
-            return self._wrong(node, f"no such instant: '{text}'", hint)
-        if instant.utcoffset() is None:
-            return self._wrong(node, f"'{text}' does not say which time zone", hint)
-        return Typed(f"TIMESTAMPTZ '{instant.astimezone(UTC).isoformat(sep=' ')}'", T.INSTANT)
+            return written_day(text) if type_ == T.DAY else written_instant(text)
+        except ValueError as error:
+            hint = FORMS[type_]
+            return self._wrong(node, str(error), hint)
 
     def _wrong(self, node: exp.Expr, message: str, hint: str = "") -> Typed:
         self.findings.append(Finding(message, _start(node), hint))
@@ -370,7 +362,7 @@ class Checker:
         if name.lower() in _NO_NOW:
             return "Features such as days_since_order count from the run's business day."
         if identifier.args.get("quoted"):
-            return f"A text is written in single quotes: {_text_sql(name)}."
+            return f"A text is written in single quotes: {text_sql(name)}."
         hint = nearest(name, self.features)
         return hint or "`antiphon features` lists all columns."
 
@@ -447,25 +439,6 @@ _KINDS: dict[type[exp.Expr], str] = {
 }
 
 
-def _number(text: str) -> Typed:
-    """A written number; raises ValueError."""
-    shown = text[:40]
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"'{shown}' is not a number") from None
-    if "e" in text.lower():
-        if not isfinite(float(value)):
-            raise ValueError(f"'{shown}' is too large")
-        return Typed(f"CAST({_text_sql(text)} AS DOUBLE)", T.NUMBER, value)
-    if len(text.replace(".", "").lstrip("0")) > MAX_DIGITS:
-        raise ValueError(f"'{shown}' has more than {MAX_DIGITS} digits")
-    if "." not in text:
-        return Typed(str(int(value)), T.INTEGER, value)
-    plain = f"{value:f}"
-    return Typed(plain, T.MONEY, value, scale=len(plain.partition(".")[2]))
-
-
 def _cast_target(target: exp.Expr) -> tuple[ColumnType | None, str, int]:
     """Type, SQL and decimal places of a cast; a bare `decimal` is DuckDB's DECIMAL(18, 3)."""
     type_ = _CASTS.get(target.this.name) if isinstance(target, exp.DataType) else None
@@ -478,18 +451,6 @@ def _cast_target(target: exp.Expr) -> tuple[ColumnType | None, str, int]:
     elif type_ is not None and not target.expressions:
         return type_, type_.value, 0
     return None, "", 0
-
-
-def _sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:
-    types = {left.type, right.type}
-    if T.NUMBER in types:
-        return Typed(f"({left.sql} {operator} {right.sql})", T.NUMBER)
-    scale = left.scale + right.scale if operator == "*" else max(left.scale, right.scale)
-    if scale > MAX_SCALE:
-        sides = [f"CAST({side.sql} AS DOUBLE)" for side in (left, right)]
-        return Typed(f"({sides[0]} {operator} {sides[1]})", T.NUMBER)
-    type_ = T.MONEY if T.MONEY in types else T.INTEGER
-    return Typed(f"TRY({left.sql} {operator} {right.sql})", type_, scale=scale)
 
 
 def _bare(node: exp.Expr) -> exp.Expr:
@@ -509,44 +470,6 @@ def _chain(node: exp.Expr, type_: type[exp.Expr]) -> list[exp.Expr]:
     return parts[::-1]
 
 
-def _comparable(one: Typed, other: Typed) -> bool:
-    return one.type == other.type or (one.type in NUMERIC and other.type in NUMERIC)
-
-
-def _comparison_hint(one: Typed, other: Typed) -> str:
-    text = next((side for side in (one, other) if isinstance(side.literal, str)), None)
-    if text is not None and NUMERIC & {one.type, other.type}:
-        return f"Numbers are written without quotes: {text.literal}."
-    if {one.type, other.type} == {T.DAY, T.INSTANT}:
-        return "An instant belongs to a day only in some time zone: use a feature that is a day."
-    return ""
-
-
-def _common(parts: list[Typed]) -> ColumnType | None:
-    types = {part.type for part in parts if part.type is not None}
-    for type_ in (T.NUMBER, T.MONEY):
-        if type_ in types:
-            return type_
-    return next(iter(types), None)
-
-
-def _small(typed: Typed) -> bool:
-    return typed.type is None or (
-        isinstance(typed.literal, Decimal) and typed.scale == 0 and abs(typed.literal) <= 10_000
-    )
-
-
-def _escapes_well(pattern: str, escape: str) -> bool:
-    place = 0
-    while place < len(pattern):
-        if pattern[place] == escape:
-            place += 1
-            if place == len(pattern):
-                return False
-        place += 1
-    return True
-
-
 def _arity(function: Function) -> str:
     most = len(function.arguments)
     if function.repeats:
@@ -560,25 +483,7 @@ def _kind(node: object) -> str:
     return _KINDS.get(type(node), f"'{type(node).__name__.lower()}'")  # type: ignore[arg-type]
 
 
-def _name(type_: ColumnType | None) -> str:
-    return type_.name.lower() if type_ else "null"
-
-
-def _of(typed: Typed) -> str:
-    if typed.literal is not None:
-        return f"{_name(typed.type)} {str(typed.literal)[:40]!r}"
-    return _name(typed.type)
-
-
 def _start(node: exp.Expr) -> int:
     """Offset of the first character of the node that the parser has placed."""
     places = [other.meta["start"] for other in node.walk() if "start" in other.meta]
     return min(places, default=0)
-
-
-def _text_sql(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

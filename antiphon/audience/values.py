@@ -1,0 +1,153 @@
+"""Typed pieces of SQL: how literals are written anew, and which types go together."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+
+from antiphon.audience.functions import NUMERIC
+from antiphon.entities import ColumnType
+
+T = ColumnType
+MAX_SCALE = 7  # decimal places of an exact product; beyond, it is a NUMBER
+MAX_DIGITS = 18
+CASTABLE: dict[ColumnType, frozenset[ColumnType]] = {
+    T.TEXT: frozenset({T.TEXT, T.DAY, T.BOOLEAN}) | NUMERIC,
+    T.INTEGER: frozenset({T.TEXT, T.BOOLEAN}) | NUMERIC,
+    T.NUMBER: frozenset({T.TEXT}) | NUMERIC,
+    T.MONEY: frozenset({T.TEXT}) | NUMERIC,
+    T.BOOLEAN: frozenset({T.TEXT, T.BOOLEAN, T.INTEGER}),
+    T.DAY: frozenset({T.TEXT, T.DAY}),
+    T.INSTANT: frozenset({T.INSTANT}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A checked expression. `type` None: unknown, after a problem or for null; it fits anywhere.
+
+    `literal` is the value of a written literal; `scale` the decimal places of exact numbers.
+    """
+
+    sql: str
+    type: ColumnType | None
+    literal: str | Decimal | None = None
+    scale: int = 0
+
+
+UNKNOWN = Typed("NULL", None)
+
+
+def written_number(text: str) -> Typed:
+    """A written number; raises ValueError."""
+    shown = text[:40]
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"'{shown}' is not a number") from None
+    if "e" in text.lower():
+        if not isfinite(float(value)):
+            raise ValueError(f"'{shown}' is too large")
+        return Typed(f"CAST({text_sql(text)} AS DOUBLE)", T.NUMBER, value)
+    if len(text.replace(".", "").lstrip("0")) > MAX_DIGITS:
+        raise ValueError(f"'{shown}' has more than {MAX_DIGITS} digits")
+    if "." not in text:
+        return Typed(str(int(value)), T.INTEGER, value)
+    plain = f"{value:f}"
+    return Typed(plain, T.MONEY, value, scale=len(plain.partition(".")[2]))
+
+
+FORMS = {
+    T.DAY: "Write it as 2026-01-31.",
+    T.INSTANT: "Write it with its distance to UTC: timestamptz '2026-01-31 12:00:00+01:00'.",
+}
+
+
+def written_day(text: str) -> Typed:
+    """A written day; raises ValueError."""
+    try:
+        day = date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        raise ValueError(f"no such day: '{text}'") from None
+    if day is None:
+        raise ValueError(f"'{text[:40]}' is not a day")
+    return Typed(f"DATE '{day.isoformat()}'", T.DAY)
+
+
+def written_instant(text: str) -> Typed:
+    """A written instant, which must say its distance to UTC; raises ValueError."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"no such instant: '{text[:40]}'") from None
+    if instant.utcoffset() is None:
+        raise ValueError(f"'{text}' does not say which time zone")
+    return Typed(f"TIMESTAMPTZ '{instant.astimezone(UTC).isoformat(sep=' ')}'", T.INSTANT)
+
+
+def sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:
+    types = {left.type, right.type}
+    if T.NUMBER in types:
+        return Typed(f"({left.sql} {operator} {right.sql})", T.NUMBER)
+    scale = left.scale + right.scale if operator == "*" else max(left.scale, right.scale)
+    if scale > MAX_SCALE:
+        sides = [f"CAST({side.sql} AS DOUBLE)" for side in (left, right)]
+        return Typed(f"({sides[0]} {operator} {sides[1]})", T.NUMBER)
+    type_ = T.MONEY if T.MONEY in types else T.INTEGER
+    return Typed(f"TRY({left.sql} {operator} {right.sql})", type_, scale=scale)
+
+
+def comparable(one: Typed, other: Typed) -> bool:
+    return one.type == other.type or (one.type in NUMERIC and other.type in NUMERIC)
+
+
+def comparison_hint(one: Typed, other: Typed) -> str:
+    text = next((side for side in (one, other) if isinstance(side.literal, str)), None)
+    if text is not None and NUMERIC & {one.type, other.type}:
+        return f"Numbers are written without quotes: {text.literal}."
+    if {one.type, other.type} == {T.DAY, T.INSTANT}:
+        return "An instant belongs to a day only in some time zone: use a feature that is a day."
+    return ""
+
+
+def common_type(parts: list[Typed]) -> ColumnType | None:
+    types = {part.type for part in parts if part.type is not None}
+    for type_ in (T.NUMBER, T.MONEY):
+        if type_ in types:
+            return type_
+    return next(iter(types), None)
+
+
+def is_small_literal(typed: Typed) -> bool:
+    return typed.type is None or (
+        isinstance(typed.literal, Decimal) and typed.scale == 0 and abs(typed.literal) <= 10_000
+    )
+
+
+def escapes_well(pattern: str, escape: str) -> bool:
+    place = 0
+    while place < len(pattern):
+        if pattern[place] == escape:
+            place += 1
+            if place == len(pattern):
+                return False
+        place += 1
+    return True
+
+
+def type_name(type_: ColumnType | None) -> str:
+    return type_.name.lower() if type_ else "null"
+
+
+def described(typed: Typed) -> str:
+    if typed.literal is not None:
+        return f"{type_name(typed.type)} {str(typed.literal)[:40]!r}"
+    return type_name(typed.type)
+
+
+def text_sql(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
