@@ -63,7 +63,7 @@ class Change:
     def add_files(self, store: str, key: str, paths: Sequence[Path]) -> None:
         """Put a run's files under its key; a repeated run replaces what it left before.
 
-        Files outside the store's folder are copied there.
+        Files outside the store's folder are copied there; those in it belong to the caller.
         """
         if store not in STORES:
             raise ValueError(f"no store {store!r}; there are {', '.join(STORES)}")
@@ -84,23 +84,20 @@ class Change:
             draft = households.derive(self._writer, draft, self._day)
         draft = compact(self._writer, draft, self._limits)
         draft = replace(draft, id=self.before.id + 1, published_at=self._now)
-        needed = set(draft.paths())
-        made = [path for path in self._writer.made if path in needed]
         with explained(self.before.root):
-            for path in made:
-                sync(self.before.root / path)
-            for folder in {(self.before.root / path).parent for path in made}:
-                sync(folder)
+            made = [self.before.root / path for path in {*draft.paths()} & {*self._writer.made}]
+            for path in {*made, *(path.parent for path in made)}:
+                sync(path)
         publish(self.before.root, draft)
-        self._writer.made = [path for path in self._writer.made if path not in needed]
         self._draft = draft
         self.before = Snapshot(self.before.root, draft)
         return self.before
 
     def close(self) -> None:
-        """Remove the files that were made and not published."""
+        """Remove the files that were made and are not published."""
+        needed = set(self.before.manifest.paths())
         with explained(self.before.root):
-            self._writer.remove(self._writer.made)
+            self._writer.remove(path for path in self._writer.made if path not in needed)
 
     def _buckets_for(self, entity: str, rows: int) -> int:
         return self._buckets or self._limits.buckets_for(entity, rows)
@@ -110,11 +107,10 @@ class Change:
         folder = root / store
         whole = path.absolute()
         if not whole.is_relative_to(folder):
-            target = folder / key / path.name
+            target = folder / key / f"{self.before.id + 1:06d}-{path.name}"
             with explained(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(whole, target)
             whole = target
-        name = whole.relative_to(root).as_posix()
-        self._writer.made.append(name)
-        return name
+            self._writer.made.append(target.relative_to(root).as_posix())
+        return whole.relative_to(root).as_posix()

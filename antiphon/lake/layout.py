@@ -71,11 +71,11 @@ def order_by(entity: Entity) -> str:
     return ", ".join(dict.fromkeys(quoted(name) for name in (*names, *entity.key) if name))
 
 
-def schema_index(manifest: Manifest, names: tuple[str, ...]) -> tuple[Manifest, int]:
-    """The index of a file's columns, added to the manifest when new."""
-    if names in manifest.schemas:
-        return manifest, manifest.schemas.index(names)
-    return replace(manifest, schemas=(*manifest.schemas, names)), len(manifest.schemas)
+def schema_index(manifest: Manifest, types: dict[str, str]) -> tuple[Manifest, int]:
+    """The index of a file's columns with their types, added to the manifest when new."""
+    if types in manifest.schemas:
+        return manifest, manifest.schemas.index(types)
+    return replace(manifest, schemas=(*manifest.schemas, types)), len(manifest.schemas)
 
 
 def bucketed(sql: str, buckets: int) -> str:
@@ -98,8 +98,8 @@ def write_layer(
     `hidden`: a table of positions (`_file`, `_row`) of the rows they replace.
     `bucket`: the one bucket all rows belong to, where that is known.
     """
-    names = (*column_types(manifest, entity.name), "_source")
-    manifest, schema = schema_index(manifest, names)
+    types = column_types(manifest, entity.name) | {"_source": "VARCHAR"}
+    manifest, schema = schema_index(manifest, types)
     buckets = list(manifest.of(entity.name))
     layer = manifest.next_layer
     known = 0 if len(buckets) == 1 else bucket
@@ -107,7 +107,7 @@ def write_layer(
     for index, source in parts:
         kind = "delta" if buckets[index].data else "base"
         path = file_path(entity.name, index, layer, kind)
-        columns = ", ".join(map(quoted, names))
+        columns = ", ".join(map(quoted, types))
         rows = writer.write(f"SELECT {columns} FROM {source} ORDER BY {order_by(entity)}", path)
         file = DataFile(path, rows, schema, layer * MAX_BUCKETS + index)
         if rows:

@@ -25,7 +25,7 @@ STORES = ("quarantine", "frames", "decisions")
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """One immutable Parquet file of facts. `number` is layer x MAX_BUCKETS + bucket, unique in
-    its entity; `schema` is the index of its columns in `Manifest.schemas`."""
+    its entity; `schema` is the index of its columns and types in `Manifest.schemas`."""
 
     path: str
     rows: int
@@ -73,7 +73,7 @@ class Manifest:
     next_layer: int = 1
     watermarks: Mapping[str, JsonValue] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    schemas: tuple[tuple[str, ...], ...] = ()
+    schemas: tuple[Mapping[str, str], ...] = ()
     buckets: int = 1
     entities: Mapping[str, tuple[Bucket, ...]] = field(default_factory=dict)
     households: Mapping[int, DataFile] = field(default_factory=dict)

@@ -67,6 +67,11 @@ class Session:
         with explained(self.snapshot.root):
             self._connection.execute(sql, parameters)
 
+    def register(self, name: str, table: pa.Table) -> None:
+        """Give an Arrow table a name for the queries that follow; a second one replaces it."""
+        with explained(self.snapshot.root):
+            self._connection.register(name, table)
+
     def arrow(self, sql: str, parameters: Parameters = None) -> pa.Table:
         """The result of a query as an Arrow table; instants are UTC."""
         with explained(self.snapshot.root):
