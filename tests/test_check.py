@@ -123,6 +123,16 @@ def test_a_campaign_that_is_over_is_a_warning_and_no_error() -> None:
     assert load(files).campaigns["winback-lost-loyal"].runs.until == date(2026, 5, 11)
 
 
+def test_a_campaign_of_one_day_is_fine_if_that_is_one_of_its_days() -> None:
+    def on(day: str) -> list[Problem]:
+        period = "from: 2026-01-10, until: 2026-06-30"
+        return _replaced(WINBACK, period, f"from: {day}, until: {day}")
+
+    assert on("2026-06-01") == []  # a Monday
+    [problem] = on("2026-05-31")
+    assert "no day from" in problem.message
+
+
 def test_a_template_variable_that_does_not_exist_is_a_problem() -> None:
     path = next(
         path
