@@ -14,9 +14,10 @@ class ExitCode(IntEnum):
 
 
 class AntiphonError(Exception):
-    """Any error of ours. `exit_code` says by whose fault."""
+    """Any error of ours. `exit_code` says by whose fault, `is_temporary` whether to try again."""
 
     exit_code = ExitCode.OUR_FAULT
+    is_temporary = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,9 +12,12 @@ FOLDERS = ("config", "templates", "sql")
 ENDINGS = (".yaml", ".yml", ".j2", ".sql", ".css")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProjectFiles:
-    """Relative path (with /) → text of every file under config/, templates/ and sql/."""
+    """Relative path (with /) → text of every file under config/, templates/ and sql/.
+
+    Two are equal when every byte is.
+    """
 
     texts: Mapping[str, str]
 
@@ -23,6 +26,14 @@ class ProjectFiles:
         """Changes when any byte of any file does."""
         parts = [part for path in sorted(self.texts) for part in (path, self.texts[path])]
         return digest("files", *parts)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every file is the same."""
+        return isinstance(other, ProjectFiles) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        """Of the content."""
+        return hash(self.hash)
 
     def under(self, folder: str) -> dict[str, str]:
         """Path below `folder` → text."""

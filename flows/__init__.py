@@ -1,0 +1,1 @@
+"""When, and in what order: the flows Prefect schedules and runs."""

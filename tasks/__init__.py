@@ -1,0 +1,1 @@
+"""One retryable step each: ids in, counts out; the work itself is in antiphon.steps."""

@@ -1,0 +1,74 @@
+"""Commands that look ahead on the last published snapshot: plan, segments."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from antiphon.commands.screen import DAY_COLUMNS, as_json, at_option, day_row, opened, show
+from antiphon.errors import ExitCode
+
+
+@click.command()
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Business day; absent: today.")
+@click.option("--campaign", "campaigns", multiple=True, help="Only this one; may be repeated.")
+@as_json
+@at_option
+@click.pass_obj
+def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_json: bool) -> int:
+    """What a run would decide now, and how each campaign differs from the last run.
+
+    Nothing is written. Example: antiphon plan --campaign winback-lost-loyal
+    """
+    from antiphon.steps.planning import planned  # noqa: PLC0415
+    from antiphon.steps.run import read_summaries  # noqa: PLC0415
+
+    project = opened(root)
+    last = next((one for one in project.ledger.runs.list("daily") if not one.dry_run), None)
+    before = read_summaries(project.var / "runs" / last.run_id) if last else []
+    sent_before = {one.campaign: one.sent for one in before}
+    with planned(project, day.date() if day else None, campaigns or None) as found:
+        rows = [
+            {**day_row(one), "last run": one.sent - sent_before[one.campaign]}
+            if one.campaign in sent_before
+            else {**day_row(one), "last run": None}
+            for one in found.summaries
+        ]
+        title = f"Plan of {found.day.moment.business_day} on snapshot {found.day.snapshot.id}"
+    for row in rows:
+        difference = row["last run"]
+        row["last run"] = "new" if difference is None else f"{difference:+,}"
+    show(title, [*DAY_COLUMNS, "last run"], rows, json_too=as_json)
+    if last and not as_json:
+        click.echo(f"`last run`: messages more or fewer than {last.run_id} decided to send.")
+    return ExitCode.DONE
+
+
+@click.command()
+@as_json
+@at_option
+@click.pass_obj
+def segments(root: Path | None, as_json: bool) -> int:
+    """Each segment's size, its share of all customers, and how many can be reached.
+
+    Example: antiphon segments
+    """
+    from antiphon.steps.planning import segment_sizes  # noqa: PLC0415
+
+    project = opened(root)
+    titles = {name: one.title for name, one in project.configuration.segments.segments.items()}
+    rows = [
+        {
+            "segment": one.segment,
+            "title": titles[one.segment],
+            "customers": one.customers,
+            "share": f"{one.share:.1%}",
+            "by e-mail": one.email,
+            "by SMS": one.sms,
+        }
+        for one in segment_sizes(project)
+    ]
+    columns = ["segment", "title", "customers", "share", "by e-mail", "by SMS"]
+    show("Segments", columns, rows, json_too=as_json)
+    return ExitCode.DONE

@@ -1,0 +1,190 @@
+"""Commands around runs: run, runs, abandon, deploy."""
+
+import importlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from antiphon.commands.screen import (
+    DAY_COLUMNS,
+    as_json,
+    at_option,
+    day_row,
+    log_to_screen,
+    opened,
+    show,
+)
+from antiphon.errors import AntiphonError, ExitCode, UserFilesError
+
+if TYPE_CHECKING:
+    from antiphon.project import Project
+
+# Quiet, offline, and patient with the first start on a fresh database (18 to 33 s).
+ENGINE = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+@click.command()
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Business day; absent: today.")
+@click.option("--campaign", "campaigns", multiple=True, help="Only this one; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Decide and show, but send nothing.")
+@at_option
+@click.pass_obj
+def run(root: Path | None, day: datetime | None, campaigns: Sequence[str], dry_run: bool) -> int:
+    """Do the daily run now, with nothing to start first; repeating it sends nothing twice.
+
+    Examples: antiphon run, antiphon run --dry-run, antiphon run --at 2026-05-12T10:00+02:00
+    """
+    project = opened(root)  # wrong files are told before anything starts
+    for name, value in ENGINE.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_HOME", str(project.var / "prefect"))
+    os.environ["ANTIPHON_ROOT"] = str(project.root)
+    log_to_screen()
+    click.echo(
+        "Starting the workflow engine (the first time takes up to half a minute) …", err=True
+    )
+    flow = _module(project.root, "flows.daily").daily
+    state = flow(
+        business_day=day.date() if day else None,
+        campaigns=list(campaigns) or None,
+        dry_run=dry_run,
+        return_state=True,
+    )
+    if state.is_cancelled():
+        click.echo(state.message, err=True)
+        return ExitCode.USAGE
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    return show_day(project, result["run_id"])
+
+
+def _module(root: Path, name: str) -> Any:
+    """A module of the checkout, which is no installed package."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    return importlib.import_module(name)
+
+
+def show_day(project: "Project", run_id: str) -> int:
+    """The table of the day, what a person should look at, and where everything is."""
+    from antiphon.steps.run import WARNINGS, read_summaries  # noqa: PLC0415
+
+    folder = project.var / "runs" / run_id
+    summaries = read_summaries(folder)
+    show(f"Run {run_id}", DAY_COLUMNS, [day_row(one) for one in summaries])
+    record = project.ledger.runs.get(run_id)
+    if record is None:
+        raise AntiphonError(f"run {run_id} is not on record")
+    counts = Counter[str]()
+    for count in project.ledger.messages.counts(run_id):
+        counts[count.state.value] += count.messages
+    states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()))
+    if record.dry_run:
+        click.echo("A dry run: nothing was written to the outbox and nothing was sent.")
+    elif not any(one.sent + one.control for one in summaries):
+        click.echo("Nothing new to send: everybody due today has been written to already.")
+    else:
+        click.echo(f"Messages: {states}.")
+    warnings = folder / WARNINGS
+    if warnings.exists():
+        click.echo(f"To look at ({warnings}):")
+        for line in dict.fromkeys(warnings.read_text(encoding="utf-8").splitlines()):
+            click.echo(f"  {line}")
+    outbox = project.root / project.configuration.settings.providers.outbox
+    places = {
+        "Rendered messages": outbox / str(record.business_day),
+        "Report": folder / "report.csv",
+        "Run log": folder / "run.log",
+        "Data quality": folder / "validation",
+    }
+    click.echo("\n".join(f"{name + ':':<18} {place}" for name, place in places.items()))
+    click.echo("Ask next: antiphon why CUSTOMER, antiphon report, antiphon runs")
+    return ExitCode.DONE
+
+
+@click.command()
+@click.argument("run_id", required=False)
+@as_json
+@click.pass_obj
+def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
+    """Past runs with their verdicts; one run with every step and its counts.
+
+    Examples: antiphon runs, antiphon runs 2026-05-12-daily-1
+    """
+    ledger = opened(root).ledger
+    if run_id is None:
+        rows = [
+            {
+                "run": one.run_id,
+                "state": one.state.value,
+                "as of": one.as_of,
+                "released": one.released_at,
+                "dry": one.dry_run,
+                "verdict": one.verdict,
+            }
+            for one in ledger.runs.list()
+        ]
+        columns = ["run", "state", "as of", "released", "dry", "verdict"]
+        show("Runs (UTC)", columns, rows, json_too=as_json)
+        return ExitCode.DONE
+    if ledger.runs.get(run_id) is None:
+        raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
+    steps = [
+        {
+            "step": one.step,
+            "seconds": (one.finished_at - one.started_at).total_seconds()
+            if one.finished_at
+            else None,
+            "counts": ", ".join(f"{name} {count:,}" for name, count in one.counts.items()),
+        }
+        for one in ledger.runs.steps(run_id)
+    ]
+    show(f"Run {run_id}", ["step", "seconds", "counts"], steps, json_too=as_json)
+    return ExitCode.DONE
+
+
+@click.command()
+@click.argument("run_id")
+@click.option("--reason", default="abandoned by hand", show_default=True)
+@at_option
+@click.pass_obj
+def abandon(root: Path | None, run_id: str, reason: str) -> int:
+    """End an interrupted or held run for good; what it planned and has not sent is withdrawn.
+
+    Example: antiphon abandon 2026-05-12-daily-1 --reason "wrong price list"
+    """
+    project = opened(root)
+    withdrawn = project.ledger.runs.abandon(run_id, reason, project.clock())
+    project.lake.unpin(run_id)
+    click.echo(f"Run {run_id} is abandoned; {withdrawn:,} messages were withdrawn.")
+    return ExitCode.DONE
+
+
+@click.command()
+@click.pass_obj
+def deploy(root: Path | None) -> int:
+    """Deploy the flows to the running Prefect server: work pool, schedules, automation.
+
+    Example: PREFECT_API_URL=http://127.0.0.1:4200/api antiphon deploy
+    """
+    project = opened(root)
+    for name, value in ENGINE.items():
+        os.environ.setdefault(name, value)
+    os.environ["ANTIPHON_ROOT"] = str(project.root)
+    _module(project.root, "flows.deployment").deploy(project.root)
+    return ExitCode.DONE

@@ -1,0 +1,189 @@
+"""Answers about one customer: why each campaign wrote or did not, and what they would get."""
+
+# ruff: noqa: S608
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from antiphon import keys
+from antiphon.audience.frame import frame_sql, moment_parameters
+from antiphon.campaigns.models import Campaign
+from antiphon.clock import business_day
+from antiphon.errors import UserFilesError
+from antiphon.lake import Session
+from antiphon.ledger import Run
+from antiphon.message.content import Email, Sms
+from antiphon.message.templates import MessageHeld
+from antiphon.message.values import pack, unpack
+from antiphon.policy.explain import explain
+from antiphon.policy.moment import Moment
+from antiphon.project import Project, with_files
+from antiphon.steps.composing import signer_of, templates_of
+from antiphon.steps.frames import audience_conditions
+from antiphon.steps.run import todays_campaigns
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was decided of one campaign and one customer, in plain words."""
+
+    campaign: str
+    outcome: str
+    words: str
+
+
+def why(
+    project: Project, customer_id: str, day: date | None = None, only: str | None = None
+) -> tuple[Run, list[Answer]]:
+    """Every campaign of the day (absent: of the latest run), by name, and the run asked.
+
+    Of several runs on one day the one that chose to write speaks, else the latest.
+    """
+    runs = [one for one in project.ledger.runs.list("daily", 1000) if not one.dry_run]
+    snapshot = project.lake.current()
+    decided = [one for one in runs if snapshot.files("decisions", one.run_id)]
+    if day:
+        decided = [one for one in decided if one.business_day == day]
+    if not decided:
+        raise UserFilesError(
+            f"no decisions are kept{f' of {day}' if day else ''}: `antiphon runs` lists the runs."
+        )
+    latest = decided[0]
+    same_day = [one.run_id for one in decided if one.business_day == latest.business_day]
+    files = project.ledger.contents.files(latest.files_hash or "")
+    pinned = with_files(project.root, files, project.clock)
+    rows = _decisions(project, customer_id, same_day)
+    campaigns = todays_campaigns(pinned, latest.business_day, [only] if only else None)
+    zone = pinned.configuration.settings.business.timezone
+    answers = []
+    for campaign in campaigns:
+        row = rows.get(campaign.campaign)
+        words = (
+            explain(row, pinned.configuration.policy, campaign, zone=zone)
+            if row
+            else "not in the audience"
+        )
+        answers.append(Answer(campaign.campaign, row["outcome"] if row else "", words))
+    return latest, answers
+
+
+def _decisions(
+    project: Project, customer_id: str, run_ids: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Campaign → its decision on the customer: the first that wrote, else that of the latest run.
+
+    `run_ids`: newest first.
+    """
+    snapshot = project.lake.current()
+    with project.lake.session(snapshot) as session:
+        ((known,),) = session.rows(
+            "SELECT count(*) FROM customers WHERE customer_id = $1", [customer_id]
+        )
+        if not known:
+            raise UserFilesError(f"there is no customer {customer_id!r} in the lake.")
+        found: dict[str, Mapping[str, Any]] = {}
+        for run_id in run_ids:
+            paths = ", ".join(f"'{path}'" for path in snapshot.files("decisions", run_id))
+            source = f"read_parquet([{paths}], union_by_name = true)"
+            sql = f"SELECT * FROM {source} WHERE customer_id = $1"
+            for row in session.arrow(sql, [customer_id]).to_pylist():
+                before = found.get(row["campaign"])
+                if before is None or (before["outcome"] == "held" != row["outcome"]):
+                    found[row["campaign"]] = row
+    return found
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One message as a customer would get it. `held`: why it could not be printed for them."""
+
+    customer_id: str
+    in_audience: bool
+    arm: str
+    channel: str
+    language: str
+    content: Email | Sms | None
+    held: str = ""
+
+
+def preview(project: Project, name: str, customer_id: str | None = None) -> list[Preview]:
+    """Each variant and channel of a campaign for a customer (absent: one of its audience)."""
+    campaign = project.configuration.campaigns.get(name)
+    if campaign is None:
+        there = ", ".join(project.configuration.campaigns)
+        raise UserFilesError(f"there is no campaign {name!r}. There are: {there}.")
+    zone = project.configuration.settings.business.timezone
+    moment = Moment(project.clock(), business_day(project.clock(), zone), zone)
+    person = _person(project, campaign, moment, customer_id)
+    templates, signer = templates_of(project), signer_of(project)
+    language = templates.language(person["language"])
+    previews = []
+    for arm in campaign.arms:
+        for channel in campaign.channels:
+            names = templates.needed(campaign.message, arm, language, channel)
+            values = unpack(pack(campaign, moment.business_day, person, names))
+            content: Email | Sms | None = None
+            held = ""
+            try:
+                content = templates.render(
+                    campaign.message, arm, language, channel, values, signer.links("preview")
+                )
+            except MessageHeld as error:
+                held = str(error)
+            previews.append(
+                Preview(
+                    person["customer_id"],
+                    bool(person["in_audience"]),
+                    arm,
+                    channel,
+                    language,
+                    content,
+                    held,
+                )
+            )
+    return previews
+
+
+def _person(
+    project: Project, campaign: Campaign, moment: Moment, customer_id: str | None
+) -> Mapping[str, Any]:
+    """One customer's frame, personal columns included, and whether the audience holds them."""
+    snapshot = project.lake.current()
+    if snapshot.id == 0:
+        raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
+    (condition,) = audience_conditions(project.configuration, [campaign]).values()
+    buckets = (
+        range(snapshot.buckets)
+        if customer_id is None
+        else [keys.bucket_of(customer_id, snapshot.buckets)]
+    )
+    for bucket in buckets:
+        tables = {"suppressions": project.ledger.people.suppressions_table()}
+        with project.lake.session(snapshot, bucket=bucket, tables=tables) as session:
+            found = _found(session, project, moment, condition.sql, customer_id)
+        if found:
+            return found
+    if customer_id is None:
+        raise UserFilesError(
+            f"nobody is in the audience of {campaign.campaign} today. Name a --customer."
+        )
+    raise UserFilesError(f"there is no customer {customer_id!r} in the lake.")
+
+
+def _found(
+    session: Session, project: Project, moment: Moment, condition: str, customer_id: str | None
+) -> Mapping[str, Any] | None:
+    configuration = project.configuration
+    sql = frame_sql(configuration.files, configuration.sources, configuration.features)
+    parameters: dict[str, Any] = moment_parameters(moment.as_of, moment.business_day, moment.zone)
+    wanted = "in_audience AND email_reachable"
+    if customer_id is not None:
+        wanted, parameters = "customer_id = $customer", {**parameters, "customer": customer_id}
+    rows = session.arrow(
+        f"SELECT * FROM (SELECT *, coalesce({condition}, false) AS in_audience "
+        f"FROM ({sql}) AS frame) WHERE {wanted} ORDER BY customer_id LIMIT 1",
+        parameters,
+    ).to_pylist()
+    return rows[0] if rows else None

@@ -1,0 +1,124 @@
+"""Segment and decide: frames of the day, decisions to the lake, messages to the outbox."""
+
+# ruff: noqa: S608
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from antiphon.policy.rules import Rule
+from antiphon.policy.summary import CampaignSummary, summarise
+from antiphon.steps.composing import Composer, keep_templates
+from antiphon.steps.deciding import Day, decide_day
+from antiphon.steps.frames import build_frames
+from antiphon.steps.run import Counts, Run, step
+
+_LACKING = pa.schema(dict.fromkeys(("campaign", "customer_id", "variable"), pa.string()))
+
+
+@step("segment")
+def segment(run: Run) -> Counts:
+    """Build the customer frame and count the segments."""
+    lake = run.project.lake
+    snapshot = lake.snapshot(run.snapshot_id)
+    folder = lake.path / "frames" / run.id
+    frames = build_frames(run.project, snapshot, run.moment, run.campaigns, folder)
+    with lake.change(run.id, day=run.record.business_day) as change:
+        change.add_files("frames", run.id, frames.paths)
+        change.publish()
+    run.write("segments.json", json.dumps(frames.segments, indent=1))
+    return {"customers": frames.customers, "segments": len(frames.segments)}
+
+
+@step("decide")
+def decide(run: Run) -> Counts:
+    """Decide every candidate: decisions to the lake, then messages to the outbox."""
+    lake, ledger = run.project.lake, run.project.ledger
+    day = day_of(run)
+    folder = lake.path / "decisions" / run.id
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
+    with lake.session(day.snapshot) as session:
+        composer = Composer(run.project, run.moment, session)
+        summaries = write_decisions(day, composer, folder)
+        if run.record.dry_run:
+            shutil.rmtree(folder)
+            run.write_summaries(summaries)
+            return _totals(summaries)
+        with lake.change(run.id, day=run.record.business_day) as change:
+            change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
+            change.publish()
+        keep_templates(ledger, composer.templates, day.campaigns)
+        proofs: list[str] = []
+        for campaign in day.campaigns:
+            messages = composer.messages(campaign)
+            ledger.messages.plan(messages, run.id, run.lease, run.now)
+            proofs += composer.proofs(campaign)
+    run.write("proofs.json", json.dumps(proofs))
+    run.write_summaries(summaries)
+    return _totals(summaries)
+
+
+def day_of(run: Run) -> Day:
+    """What the run pinned, as the decisions see it."""
+    lake = run.project.lake
+    return Day(
+        project=run.project,
+        snapshot=lake.snapshot(run.snapshot_id),
+        moment=run.moment,
+        campaigns=run.campaigns,
+        frames=lake.current().files("frames", run.id),
+        mark=run.history_mark,
+        run_id=run.id,
+    )
+
+
+def write_decisions(day: Day, composer: Composer, folder: Path) -> list[CampaignSummary]:
+    """Every candidate's decision as Parquet in `folder`; leaves `chosen` with those to send.
+
+    Messages that would print a null are held here, after all other rules.
+    """
+    settled = decide_day(day, folder)
+    session = composer.session
+    composer.choose(settled, day.frames, day.campaigns)
+    rows = [
+        {"campaign": campaign.campaign, "customer_id": customer, "variable": variable}
+        for campaign in day.campaigns
+        for customer, variable in composer.missing(campaign).items()
+    ]
+    session.register("lacking", pa.Table.from_pylist(rows, schema=_LACKING))
+    session.execute(
+        "DELETE FROM chosen USING lacking l "
+        "WHERE chosen.campaign = l.campaign AND chosen.customer_id = l.customer_id"
+    )
+    session.write(
+        f"""
+        SELECT '{day.run_id}' AS run_id, s.* REPLACE (
+            CASE WHEN l.variable IS NULL THEN s.outcome ELSE 'held' END AS outcome,
+            CASE WHEN l.variable IS NULL THEN s.rule ELSE '{Rule.MISSING_VALUE}' END AS rule,
+            CASE WHEN l.variable IS NULL THEN s.counters
+                ELSE json_object('variable', l.variable)::VARCHAR END AS counters,
+            CASE WHEN l.variable IS NULL THEN s.arm END AS arm,
+            CASE WHEN l.variable IS NULL THEN s.occurrence_key END AS occurrence_key,
+            CASE WHEN l.variable IS NULL THEN s.anchor END AS anchor,
+            CASE WHEN l.variable IS NULL THEN s.attempt END AS attempt)
+        FROM settled s LEFT JOIN lacking l USING (campaign, customer_id) ORDER BY customer_id
+        """,
+        folder / "settled.parquet",
+    )
+    counts = session.rows(
+        f"SELECT campaign, outcome, rule, count(*) FROM read_parquet('{folder}/*.parquet') "
+        "GROUP BY ALL"
+    )
+    return summarise(counts, [campaign.campaign for campaign in day.campaigns])
+
+
+def _totals(summaries: Iterable[CampaignSummary]) -> Counts:
+    totals = Counter[str]()
+    for one in summaries:
+        held = sum(one.held.values())
+        totals.update(candidates=one.audience, send=one.sent, control=one.control, held=held)
+    return dict(totals)

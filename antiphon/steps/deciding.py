@@ -1,0 +1,114 @@
+"""A day's decisions over its frames: bucket by bucket, then across all; nothing is written here."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from antiphon import keys
+from antiphon.audience.frame import scan_sql
+from antiphon.campaigns.models import Campaign
+from antiphon.lake import Session, Snapshot
+from antiphon.policy.chance import Numbers, Part, keyed_numbers
+from antiphon.policy.decide import judge, settle
+from antiphon.policy.moment import Moment
+from antiphon.project import Project
+from antiphon.steps.frames import audience_conditions
+
+ENGINE_FROM = 20_000  # rows from which the engine hashes faster than Python
+
+
+@dataclass(frozen=True)
+class Day:
+    """All that a day's decisions depend on.
+
+    `mark`: the ledger's mark up to which the snapshot holds its contacts. `run_id`: messages of
+    this run are no history to it, so that a step done again decides the same.
+    """
+
+    project: Project
+    snapshot: Snapshot
+    moment: Moment
+    campaigns: tuple[Campaign, ...]
+    frames: Sequence[Path]
+    mark: int
+    run_id: str = ""
+
+    def recent(self) -> pa.Table:
+        """The ledger's own rows since the mark, without those of this run."""
+        with self.project.ledger.history.contacts_since(self.mark) as reader:
+            table = reader.read_all()
+        return table.filter(pc.not_equal(table["run_id"], self.run_id))
+
+
+def history_sql(day: Day, bucket: int | None = None) -> str:
+    """SELECT of the contacts that can matter to this day: the lake's, and the ledger's newer ones.
+
+    Needs the table `recent`. Campaigns of the day need all of theirs (once ever), other campaigns
+    count in caps and in the day's slot, as far back as the longest window.
+    """
+    windows = [cap.per for cap in day.project.configuration.policy.caps]
+    horizon = day.moment.as_of - max([timedelta(days=2), *windows])
+    names = ", ".join(f"'{campaign.campaign}'" for campaign in day.campaigns) or "''"
+    in_bucket = f"{keys.bucket_sql('customer_id', day.snapshot.buckets)} = {bucket}"
+    return f"""
+        SELECT * FROM (
+            SELECT * FROM contacts ANTI JOIN recent USING (message_id)
+            UNION ALL BY NAME
+            SELECT * FROM recent WHERE {in_bucket if bucket is not None else "true"}
+        ) WHERE campaign IN ({names}) OR contact_at >= TIMESTAMPTZ '{horizon.isoformat()}'
+    """  # noqa: S608
+
+
+def engine_numbers(session: Session) -> Numbers:
+    """`keys.number` for many rows, by the lake's engine."""
+
+    def numbers(purpose: str, parts: Sequence[Part]) -> npt.NDArray[np.uint64]:
+        arrays = [part for part in parts if not isinstance(part, str)]
+        if len(arrays[0]) < ENGINE_FROM:
+            return keyed_numbers(purpose, parts)
+        names = [f"p{place}" for place, part in enumerate(parts) if not isinstance(part, str)]
+        session.register("parts", pa.table(arrays, names=names))
+        texts = [
+            f"p{place}" if not isinstance(part, str) else "'" + part.replace("'", "''") + "'"
+            for place, part in enumerate(parts)
+        ]
+        table = session.arrow(f"SELECT {keys.number_sql(purpose, *texts)} AS n FROM parts")  # noqa: S608
+        return table["n"].to_numpy()
+
+    return numbers
+
+
+def decide_day(day: Day, folder: Path) -> pa.Table:
+    """Decide every candidate: held rows go to `folder`, bucket by bucket; the survivors come back.
+
+    Columns of both: policy.decide.DECISIONS.
+    """
+    configuration, salt = day.project.configuration, day.project.configuration.settings.salt
+    conditions = audience_conditions(configuration, day.campaigns)
+    tables = {"recent": day.recent()}
+    survivors: list[pa.Table] = []
+    used = Counter[str]()
+    for bucket, path in enumerate(day.frames):
+        with day.project.lake.session(day.snapshot, bucket=bucket, tables=tables) as session:
+            judged = judge(
+                session.arrow(scan_sql(conditions, f"read_parquet('{path}')")),
+                session.arrow(history_sql(day, bucket)),
+                day.campaigns,
+                configuration.policy,
+                day.moment,
+                salt=salt,
+                numbers=engine_numbers(session),
+            )
+            session.register("held", judged.held)
+            session.write("SELECT * FROM held", folder / f"held-b{bucket:03d}.parquet")
+        survivors.append(judged.survivors)
+        used.update(judged.used_today)
+    with day.project.lake.session(day.snapshot) as session:
+        return settle(survivors, used, day.campaigns, salt=salt, numbers=engine_numbers(session))

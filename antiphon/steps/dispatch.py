@@ -1,0 +1,180 @@
+"""Sending what is due: claim, look once more, render, hand over, record; never twice or lost."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from antiphon import keys
+from antiphon.clock import Clock, business_day
+from antiphon.ledger import Message, Outcome
+from antiphon.message.templates import MessageHeld, TemplateFault
+from antiphon.project import Project, open_project
+from antiphon.providers import Outcome as Answer
+from antiphon.providers import OutcomeKind, Outgoing, Provider, open_provider
+from antiphon.states import MessageState
+from antiphon.steps.holder import is_dead, this_process
+from antiphon.steps.reading import Reader
+from antiphon.steps.run import Counts, Run, step
+
+CHANNELS = ("email", "sms")
+CLAIM = timedelta(minutes=5)  # a claim not recorded by then belongs to a dead sender
+ANSWERS = {
+    OutcomeKind.ACCEPTED: MessageState.ACCEPTED,
+    OutcomeKind.REFUSED: MessageState.REFUSED,
+    OutcomeKind.TRY_LATER: MessageState.PLANNED,
+    OutcomeKind.UNKNOWN: MessageState.IN_DOUBT,
+}
+log = logging.getLogger("antiphon.dispatch")
+
+
+@step("dispatch")
+def dispatch(run: Run) -> Counts:
+    """Send what is due, of this run and of earlier ones."""
+    return send_due(run.project)
+
+
+def dispatch_due(root: Path, clock: Clock) -> Counts:
+    """Send what has become due, whoever planned it: the dispatch flow."""
+    return send_due(open_project(root, clock))
+
+
+def send_due(project: Project) -> Counts:
+    """Send every due message of released runs; counts by what became of them."""
+    counts = Counter[str](expired=project.ledger.messages.expire(project.clock()))
+    sender = Sender(project, this_process(), Reader(project))
+    for channel in CHANNELS:
+        counts.update(asyncio.run(sender.send_channel(channel)))
+    return {name: count for name, count in counts.items() if count}
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Sends the messages of one project under one holder's name."""
+
+    project: Project
+    holder: str
+    reader: Reader
+
+    async def send_channel(self, channel: str) -> Counts:
+        """Settle what a dead sender left, then send batch by batch until nothing is due."""
+        ledger, clock = self.project.ledger, self.project.clock
+        settings = self.project.configuration.settings
+        name = getattr(settings.providers, channel)
+        outbox = str(self.project.root / settings.providers.outbox)
+        provider = open_provider(name, channel, outbox)
+        counts = Counter(await self._settle(provider))
+        while claimed := ledger.messages.claim(
+            channel, provider.batch_size, clock(), self.holder, CLAIM
+        ):
+            outcomes, outgoing = self._prepare(channel, claimed)
+            answers = await provider.send(outgoing, clock())
+            outcomes += [_outcome(answer, provider.name) for answer in answers]
+            ledger.messages.record(outcomes, clock(), self.holder)
+            counts.update(outcome.state.value for outcome in outcomes)
+            log.info("%s: %s messages handled", channel, f"{sum(counts.values()):,}")
+        return dict(counts)
+
+    async def _settle(self, provider: Provider) -> Counts:
+        """What dead senders had in flight is in doubt; the provider's own record settles it.
+
+        A message the provider certainly has not got is tried again as a new attempt.
+        """
+        ledger, now = self.project.ledger, self.project.clock()
+        dead = [holder for holder in ledger.messages.holders() if is_dead(holder)]
+        ledger.messages.recover(now, dead)
+        settled, never = [], []
+        for message_id in ledger.messages.in_doubt(provider.channel):
+            answer = await provider.lookup(message_id, now)
+            if answer is not None and answer.kind is OutcomeKind.ACCEPTED:
+                settled.append(_outcome(answer, provider.name))
+            elif answer is not None and answer.kind is OutcomeKind.TRY_LATER:
+                never.append(message_id)
+        ledger.messages.record(settled, now)
+        again = self._new_attempts(never)
+        ledger.messages.try_again(again, {"found": "the provider has not got it"}, now)
+        return {"found_sent": len(settled), "tried_again": len(again)}
+
+    def _new_attempts(self, message_ids: Sequence[str]) -> dict[str, str]:
+        """Message id → the id of its next attempt."""
+        salt = self.project.configuration.settings.salt
+        found = [self.project.ledger.messages.get(message_id) for message_id in message_ids]
+        return {
+            message.message_id: keys.message_id(salt, message.occurrence_key, message.attempt + 1)
+            for message in found
+            if message is not None
+        }
+
+    def _prepare(
+        self, channel: str, claimed: Sequence[Message]
+    ) -> tuple[list[Outcome], list[Outgoing]]:
+        """Rendered messages, and outcomes of those that may not or cannot leave after all."""
+        stopped = self._stopped(channel, claimed)
+        outcomes: list[Outcome] = []
+        outgoing: list[Outgoing] = []
+        for message in claimed:
+            reason = stopped.get(message.message_id, "")
+            if not reason:
+                try:
+                    outgoing.append(self._outgoing(channel, message))
+                    continue
+                except (MessageHeld, TemplateFault) as error:
+                    reason = str(error)
+            withdrawn = Outcome(message.message_id, MessageState.WITHDRAWN, {"reason": reason})
+            outcomes.append(withdrawn)
+        return outcomes, outgoing
+
+    def _outgoing(self, channel: str, message: Message) -> Outgoing:
+        settings = self.project.configuration.settings
+        company = settings.company
+        is_email = channel == "email"
+        return Outgoing(
+            message_id=message.message_id,
+            campaign=message.campaign,
+            day=business_day(message.planned_at, settings.business.timezone),
+            to=message.address or "",
+            sender=company.email_from if is_email else company.sms_from,
+            sender_name=company.email_from_name if is_email else "",
+            content=self.reader.content(message),
+        )
+
+    def _stopped(self, channel: str, claimed: Sequence[Message]) -> dict[str, str]:
+        """Message → why it may not leave: what the ledger learnt since it was planned."""
+        people, configuration = self.project.ledger.people, self.project.configuration
+        key_of = {
+            message.message_id: keys.address_key(
+                configuration.settings.salt, channel, message.address or ""
+            )
+            for message in claimed
+        }
+        suppressed = people.suppressed_now(channel, set(key_of.values()))
+        stopped = {
+            message_id: "the address was suppressed since"
+            for message_id, key in key_of.items()
+            if key in suppressed
+        }
+        for category in {message.category for message in claimed}:
+            if configuration.policy.consent.get(category, "opt_in") == "none":  # type: ignore[call-overload]
+                continue
+            mine = [message for message in claimed if message.category == category]
+            objecting = people.objections_now({m.customer_id for m in mine}, channel, category)
+            stopped |= {
+                message.message_id: "the customer objected since"
+                for message in mine
+                if message.customer_id in objecting
+            }
+        return stopped
+
+
+def _outcome(answer: Answer, provider: str) -> Outcome:
+    return Outcome(
+        answer.message_id,
+        ANSWERS[answer.kind],
+        {"evidence": answer.evidence},
+        provider,
+        answer.provider_id or None,
+        answer.retry_at,
+    )

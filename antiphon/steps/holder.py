@@ -1,0 +1,34 @@
+"""Who holds a lease: named so that the same machine can tell a dead holder from a living one."""
+
+import os
+import socket
+from pathlib import Path
+
+
+def this_process() -> str:
+    """`host/pid/start`: names this process even after its pid was given to another."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def is_dead(holder: str) -> bool:
+    """True only when the holder ran on this machine and is certainly gone."""
+    host, _, rest = holder.partition("/")
+    pid, _, started = rest.partition("/")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """The kernel's start time of a process; '' where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]

@@ -1,0 +1,204 @@
+"""Intake: pull fresh facts, validate them, publish a new snapshot of the lake."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from antiphon.entities import SOURCE_ENTITIES, ColumnType
+from antiphon.lake import Change, Snapshot
+from antiphon.ledger import Ledger
+from antiphon.sources.pull import Pull, Pulled, pull_sources
+from antiphon.steps.run import Counts, Run, step
+from antiphon.validation.circumstances import Circumstances
+from antiphon.validation.contract import Check, read
+from antiphon.validation.results import usual_rows
+from antiphon.validation.validate import Validation
+
+# Watermarks of our own, beside those of the sources (whose names hold no @).
+LEDGER = "@ledger"  # how far contacts and acts of consent were pulled from the ledger
+PULLS = "@pulls"  # entity → rows of the latest incremental pulls, the newest last
+PUBLISHED = "@published"  # the run that published the snapshot, with its counts
+PULLS_KEPT = 14
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a run pulled, kept beside its staged files. `mark`: of the ledger, before pulling."""
+
+    base: int
+    mark: int
+    sources: tuple[Pulled, ...]
+    firsts: tuple[str, ...]  # entities with a source that was never pulled before
+
+    def files(self, entity: str) -> list[Path]:
+        """Staged files of an entity, in the order of their pull."""
+        return [path for one in self.sources if one.entity == entity for path in one.files]
+
+    def save(self, staging: Path) -> None:
+        """Write it down, with paths relative to the staging folder."""
+        document = asdict(self)
+        for source in document["sources"]:
+            source["files"] = [str(path.relative_to(staging)) for path in source["files"]]
+        (staging / "intake.json").write_text(json.dumps(document), encoding="utf-8")
+
+    @classmethod
+    def load(cls, staging: Path) -> "Intake":
+        """Read what `save` wrote."""
+        document = json.loads((staging / "intake.json").read_text(encoding="utf-8"))
+        sources = tuple(
+            Pulled(**{**one, "files": tuple(staging / path for path in one["files"])})
+            for one in document["sources"]
+        )
+        return cls(document["base"], document["mark"], sources, tuple(document["firsts"]))
+
+
+@step("pull")
+def pull(run: Run) -> Counts:
+    """Stage what is new in every source and in the ledger; the lake is only read."""
+    project, settings = run.project, run.project.configuration.settings
+    shutil.rmtree(project.lake.staging(run.id))  # what a killed attempt left
+    staging = project.lake.staging(run.id)
+    base = project.lake.current()
+    mark = project.ledger.history.mark()
+    pulled = pull_sources(
+        project.configuration.sources,
+        Pull(
+            root=project.root,
+            files=project.configuration.files,
+            lake=project.lake,
+            snapshot=base,
+            staging=staging,
+            environment=project.environment,
+            as_of=run.record.as_of,
+            zone=settings.business.timezone,
+            country=settings.business.country,
+            salt=settings.salt,
+        ),
+        base.watermarks,  # type: ignore[arg-type]
+    )
+    stage_own(project.ledger, ledger_mark(base), staging / "own")
+    fresh = tuple(one for one in pulled if not one.skipped)
+    firsts = tuple(sorted({one.entity for one in fresh if one.source not in base.watermarks}))
+    Intake(base.id, mark, fresh, firsts).save(staging)
+    counts = Counter[str]()
+    for one in pulled:
+        counts[one.entity] += one.rows
+    return dict(counts)
+
+
+def stage_own(ledger: Ledger, since: int, folder: Path) -> None:
+    """Contacts and acts of consent of the ledger since a mark, as rows ready to merge."""
+    with ledger.history.contacts_since(since) as reader:
+        _write_own(iter(reader), reader.schema, folder / "contacts.parquet")
+    acts = ledger.people.consents_since(since)
+    _write_own(iter(acts.to_batches()), acts.schema, folder / "consents.parquet")
+
+
+def ledger_mark(snapshot: Snapshot) -> int:
+    """The mark up to which a snapshot holds what the ledger knows."""
+    return int(snapshot.watermarks.get(LEDGER) or 0)  # type: ignore[arg-type]
+
+
+def _write_own(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = schema.append(pa.field("_source", pa.string())).append(pa.field("_row", pa.int64()))
+    row = 0
+    with pq.ParquetWriter(path, staged) as writer:
+        for batch in batches:
+            count = batch.num_rows
+            ours = [pa.array([LEDGER] * count), pa.array(range(row + 1, row + count + 1))]
+            writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *ours], schema=staged))
+            row += count
+
+
+@step("validate")
+def validate(run: Run) -> Counts:
+    """Great Expectations judges every pulled row; failing ones go to quarantine."""
+    lake, staging = run.project.lake, run.project.lake.staging(run.id)
+    intake = Intake.load(staging)
+    base = lake.snapshot(intake.base)
+    files = {entity: intake.files(entity) for entity in SOURCE_ENTITIES}
+    if not any(files.values()):
+        return {"rows": 0, "clean": 0, "quarantined": 0}
+    pulls: dict[str, list[int]] = base.watermarks.get(PULLS) or {}  # type: ignore[assignment]
+    comparable = {entity: rows for entity, rows in pulls.items() if entity not in intake.firsts}
+    with lake.session(base) as session:
+        verdicts = Validation(
+            circumstances=Circumstances(
+                run.id, run.record.as_of, run.record.business_day, usual_rows(comparable)
+            ),
+            session=session,
+            staging=staging,
+            stored=run.folder / "validation",
+        ).pull(files, _checks(run))
+    for verdict in verdicts.values():
+        run.warn(verdict.warnings)
+    return {
+        "rows": sum(verdict.rows_in for verdict in verdicts.values()),
+        "clean": sum(verdict.clean for verdict in verdicts.values()),
+        "quarantined": sum(verdict.quarantined for verdict in verdicts.values()),
+    }
+
+
+def _checks(run: Run) -> dict[str, Sequence[Check]]:
+    configuration = run.project.configuration
+    attributes: dict[str, dict[str, ColumnType]] = {}
+    for source in configuration.sources.sources.values():
+        own = {name: ColumnType[column.type.upper()] for name, column in source.attributes.items()}
+        attributes.setdefault(source.entity, {}).update(own)
+    return {
+        entity: read(entity, expectations, attributes.get(entity, {}))[0]
+        for entity, expectations in configuration.expectations.items()
+    }
+
+
+@step("publish")
+def publish(run: Run) -> Counts:
+    """Merge the clean rows, keep the quarantine, publish one snapshot, and pin it."""
+    lake, staging = run.project.lake, run.project.lake.staging(run.id)
+    with lake.change(run.id, day=run.record.business_day) as change:
+        done: dict[str, Any] = change.before.watermarks.get(PUBLISHED) or {}  # type: ignore[assignment]
+        if done.get("run_id") == run.id:  # killed after publishing and before saying so
+            counts, snapshot = done["counts"], change.before
+        else:
+            counts = _merge(change, Intake.load(staging), staging)
+            change.set_watermark(PUBLISHED, {"run_id": run.id, "counts": {**counts}})
+            if quarantine := sorted((staging / "quarantine").glob("*/*.parquet")):
+                change.add_files("quarantine", run.id, quarantine)
+            snapshot = change.publish()
+    lake.pin(snapshot.id, run.id)
+    run.pin(snapshot_id=snapshot.id, history_mark=ledger_mark(snapshot))
+    return dict(counts)
+
+
+def _merge(change: Change, intake: Intake, staging: Path) -> Counts:
+    counts = Counter[str]()
+    pulls: dict[str, Any] = dict(change.before.watermarks.get(PULLS) or {})  # type: ignore[arg-type]
+    for entity in (*SOURCE_ENTITIES, "contacts"):
+        sources = [one for one in intake.sources if one.entity == entity]
+        merging = sorted((staging / "clean" / entity).glob("*.parquet"))
+        merging += (staging / "own").glob(f"{entity}.parquet")
+        full = [one.source for one in sources if one.is_full]
+        for position, source in enumerate(full or [None]):
+            merged = change.merge(
+                entity,
+                merging if position == 0 else (),
+                full_source=source,
+                present=intake.files(entity),
+            )
+            counts.update(asdict(merged))
+        for one in sources:
+            change.set_watermark(one.source, one.watermark)
+        if sources and entity not in intake.firsts:
+            rows = sum(one.rows for one in sources)
+            pulls[entity] = [*pulls.get(entity, []), rows][-PULLS_KEPT:]
+    change.set_watermark(PULLS, pulls)
+    change.set_watermark(LEDGER, intake.mark)
+    return {name: count for name, count in counts.items() if name != "rows_in"}

@@ -1,0 +1,37 @@
+"""Rendering a message of the ledger by the templates it was planned with: today or in ten years."""
+
+from antiphon.ledger import Message
+from antiphon.message.content import Email, Sms
+from antiphon.message.templates import TemplateFault, Templates
+from antiphon.message.values import unpack
+from antiphon.project import Project
+from antiphon.steps.composing import signer_of
+
+
+class Reader:
+    """Renders messages of one project; each set of templates is compiled once."""
+
+    def __init__(self, project: Project) -> None:
+        self._contents = project.ledger.contents
+        self._signer = signer_of(project)
+        self._templates: dict[str, Templates] = {}
+
+    def content(self, message: Message) -> Email | Sms:
+        """What the person is sent, or was; raises MessageHeld and TemplateFault.
+
+        Links are signed with the newest key, so a message of old may show another token.
+        """
+        if message.template_hash is None:
+            raise TemplateFault(f"message {message.message_id} was planned without templates")
+        if message.template_hash not in self._templates:
+            bundle = self._contents.get(message.template_hash).decode()
+            self._templates[message.template_hash] = Templates.from_bundle(bundle)
+        templates = self._templates[message.template_hash]
+        return templates.render(
+            templates.message,
+            message.arm,
+            message.language or "",
+            message.channel,
+            unpack(message.values_json),
+            self._signer.links(message.message_id),
+        )

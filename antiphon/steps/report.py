@@ -1,0 +1,51 @@
+"""The end of a run: contacts into the lake, the table of the day, cleaning up."""
+
+import csv
+import io
+import shutil
+from collections.abc import Sequence
+
+from antiphon.policy.summary import CampaignSummary
+from antiphon.steps.intake import LEDGER, ledger_mark, stage_own
+from antiphon.steps.run import Counts, Run, step
+
+
+@step("collect")
+def collect(run: Run) -> Counts:
+    """Bring what was sent into the lake, where the next run's features and caps find it."""
+    lake, ledger = run.project.lake, run.project.ledger
+    folder = lake.staging(run.id) / "collected"
+    with lake.change(run.id, day=run.record.business_day) as change:
+        mark = ledger.history.mark()
+        stage_own(ledger, ledger_mark(change.before), folder)
+        counts = {
+            entity: change.merge(entity, [folder / f"{entity}.parquet"])
+            for entity in ("consents", "contacts")
+        }
+        change.set_watermark(LEDGER, mark)
+        change.publish()
+    return {entity: merged.clean - merged.unchanged for entity, merged in counts.items()}
+
+
+@step("report")
+def report(run: Run) -> Counts:
+    """The table of the day beside the run's log; then old snapshots and staged files go."""
+    summaries = run.summaries()
+    run.write("report.csv", day_csv(summaries))
+    lake = run.project.lake
+    lake.unpin(run.id)
+    cleaned = lake.clean(run.now, run.project.configuration.settings.lake.retention)
+    shutil.rmtree(lake.path / "staging" / run.id, ignore_errors=True)
+    return {"campaigns": len(summaries), "snapshots_cleaned": cleaned.snapshots}
+
+
+def day_csv(summaries: Sequence[CampaignSummary]) -> str:
+    """The table of the day: a row per campaign, outcome and reason."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["campaign", "outcome", "reason", "customers"])
+    for one in summaries:
+        writer.writerow([one.campaign, "sent", "", one.sent])
+        writer.writerow([one.campaign, "control", "", one.control])
+        writer.writerows([one.campaign, "held", rule, count] for rule, count in one.held.items())
+    return text.getvalue()

@@ -1,0 +1,284 @@
+"""Beginning, resuming and ending a run; what it pins; the lease that lets one run at a time."""
+
+import json
+import logging
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+
+from antiphon.campaigns.models import Campaign
+from antiphon.clock import Clock, business_day
+from antiphon.errors import AuditFailed, LeaseLost, LedgerError, RunBusy, UserFilesError
+from antiphon.ledger import Lease, Ledger, RunState
+from antiphon.ledger import Run as Record
+from antiphon.policy.moment import Moment
+from antiphon.policy.summary import CampaignSummary
+from antiphon.project import Project, open_project, with_files
+from antiphon.steps.holder import is_dead, this_process
+
+LEASE = "planning"
+LEASE_SECONDS = 60
+WARNINGS = "warnings.txt"
+SUMMARY = "summary.json"
+ENGINES = ("duckdb", "pyarrow", "numpy", "great-expectations", "sqlglot", "jinja2", "antiphon")
+
+Counts = dict[str, int]
+log = logging.getLogger("antiphon.run")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run at work: the project as pinned, the record, the lease."""
+
+    project: Project
+    record: Record
+    lease: Lease
+
+    @property
+    def now(self) -> datetime:
+        """The moment, aware UTC."""
+        return self.project.clock()
+
+    @property
+    def id(self) -> str:
+        """The run's id: 2026-05-12-daily-1."""
+        return self.record.run_id
+
+    @property
+    def moment(self) -> Moment:
+        """The run's time."""
+        zone = self.project.configuration.settings.business.timezone
+        return Moment(self.record.as_of, self.record.business_day, zone)
+
+    @property
+    def campaigns(self) -> tuple[Campaign, ...]:
+        """Campaigns of the day in the order of their names, which is the order of mask bits."""
+        only = self.record.parameters.get("campaigns")
+        return todays_campaigns(self.project, self.record.business_day, only)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run leaves its log, validation results and report."""
+        return self.project.var / "runs" / self.id
+
+    @property
+    def snapshot_id(self) -> int:
+        """The snapshot the run works on; LedgerError before `publish` pinned it."""
+        if self.record.snapshot_id is None:
+            raise LedgerError(f"run {self.id} has pinned no snapshot yet.")
+        return self.record.snapshot_id
+
+    @property
+    def history_mark(self) -> int:
+        """The ledger's mark up to which the snapshot holds its contacts."""
+        return self.record.history_mark or 0
+
+    def write(self, name: str, text: str) -> Path:
+        """Leave a file in the run's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def write_summaries(self, summaries: Sequence[CampaignSummary]) -> None:
+        """Keep the table of the day."""
+        self.write(SUMMARY, json.dumps([asdict(one) for one in summaries], indent=1))
+
+    def summaries(self) -> list[CampaignSummary]:
+        """The table of the day; empty before `decide`."""
+        return read_summaries(self.folder)
+
+    def warn(self, lines: Iterable[str]) -> None:
+        """Say in the log and keep for the report what a person should look at."""
+        for line in lines:
+            log.warning("%s", line)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / WARNINGS).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def pin(self, *, snapshot_id: int, history_mark: int) -> None:
+        """Pin what the run works from; what was pinned first stays."""
+        runs, now = self.project.ledger.runs, self.now
+        runs.pin(self.id, now, lease=self.lease, snapshot_id=snapshot_id, history_mark=history_mark)
+
+
+def todays_campaigns(
+    project: Project, day: date, only: Sequence[str] | None = None
+) -> tuple[Campaign, ...]:
+    """The campaigns whose period includes `day`, by name; UserFilesError for unknown names."""
+    campaigns = project.configuration.campaigns
+    if unknown := sorted(set(only or ()) - set(campaigns)):
+        raise UserFilesError(f"no campaign {unknown[0]!r}. There are: {', '.join(campaigns)}.")
+    return tuple(
+        campaigns[name]
+        for name in sorted(campaigns)
+        if campaigns[name].runs.includes(day) and (only is None or name in only)
+    )
+
+
+def read_summaries(folder: Path) -> list[CampaignSummary]:
+    """The table of the day a run left in its folder; empty before its `decide`."""
+    path = folder / SUMMARY
+    if not path.exists():
+        return []
+    return [CampaignSummary(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+
+
+@contextmanager
+def running(
+    root: Path,
+    flow: str,
+    day: date | None,
+    campaigns: Sequence[str] | None = None,
+    *,
+    dry_run: bool,
+    clock: Clock,
+) -> Iterator[str]:
+    """The id of the run to work on, its lease kept alive while the body works.
+
+    It is the day's unfinished run, or a new one that pins the files. An error leaves it failed, to
+    be resumed by the next run of that day; a killed process leaves it running, and its lease runs
+    out. Raises RunBusy while another run is at work.
+    """
+    project = open_project(root, clock)
+    ledger = project.ledger
+    today = business_day(clock(), project.configuration.settings.business.timezone)
+    day = day or today
+    if day > today:
+        raise UserFilesError(f"the business day {day} has not begun: today is {today}.")
+    todays_campaigns(project, day, campaigns)
+    lease = _take_lease(ledger, clock)
+    with _kept(ledger, lease, clock):
+        unfinished = [] if dry_run else ledger.runs.unfinished(flow, day)
+        if unfinished:
+            record = ledger.runs.resume(unfinished[0].run_id, clock(), lease=lease)
+            log.info("resuming run %s with what it had pinned", record.run_id)
+        else:
+            parameters = {"campaigns": list(campaigns)} if campaigns else {}
+            record = _pinned(
+                project,
+                ledger.runs.begin(
+                    flow,
+                    day,
+                    clock(),
+                    clock(),
+                    dry_run=dry_run,
+                    parameters=parameters,
+                    lease=lease,
+                ),
+                lease,
+            )
+            log.info("run %s begins", record.run_id)
+        try:
+            yield record.run_id
+            verdict = _verdict(read_summaries(project.var / "runs" / record.run_id))
+            ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
+        except BaseException as error:
+            latest = ledger.runs.get(record.run_id)
+            if latest is not None and latest.state is RunState.RUNNING:
+                reason = str(error) or type(error).__name__
+                state = RunState.HELD if isinstance(error, AuditFailed) else RunState.FAILED
+                ledger.runs.finish(record.run_id, state, reason, clock())
+            raise
+
+
+def _verdict(summaries: Sequence[CampaignSummary]) -> str:
+    sent, control = sum(one.sent for one in summaries), sum(one.control for one in summaries)
+    if not sent + control:
+        return "nothing new to send"
+    return f"{sent:,} messages, {control:,} held out as control"
+
+
+def _pinned(project: Project, record: Record, lease: Lease) -> Record:
+    """The new run with its files and the versions of its engines on record."""
+    engines = {name: version(name) for name in ENGINES} | {"python": platform.python_version()}
+    return project.ledger.runs.pin(
+        record.run_id,
+        record.started_at,
+        lease=lease,
+        files_hash=project.ledger.contents.put_files(project.configuration.files),
+        engine_versions=engines,
+    )
+
+
+def _take_lease(ledger: Ledger, clock: Clock) -> Lease:
+    ttl = timedelta(seconds=LEASE_SECONDS)
+    try:
+        return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
+    except RunBusy:
+        other = ledger.leases.holder(LEASE, clock())
+        if other is None or not is_dead(other.holder):
+            raise
+        log.info("the process that held the lease is gone: taking over")
+        ledger.leases.release(other, clock())
+        return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
+
+
+@contextmanager
+def _kept(ledger: Ledger, lease: Lease, clock: Clock) -> Iterator[None]:
+    """Renews the lease from a thread while the body works, and frees it at the end."""
+    stop = threading.Event()
+
+    def renew() -> None:
+        while not stop.wait(LEASE_SECONDS / 4):
+            try:
+                ledger.leases.renew(lease, timedelta(seconds=LEASE_SECONDS), clock())
+            except LeaseLost:
+                return  # the guard of the next write says so
+            except LedgerError:  # it may be back before the lease runs out
+                log.warning("the lease could not be renewed; trying again")
+
+    heart = threading.Thread(target=renew, name="lease", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        heart.join()
+        ledger.leases.release(lease, clock())
+
+
+def open_run(root: Path, run_id: str, clock: Clock) -> Run:
+    """The run with its pinned files; raises LeaseLost when another run took over."""
+    ledger = open_project(root, clock).ledger
+    record = ledger.runs.get(run_id)
+    if record is None or record.files_hash is None:
+        raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
+    lease = ledger.leases.holder(LEASE, clock())
+    if lease is None or lease.token != record.lease_token:
+        raise LeaseLost(f"run {run_id} does not hold the lease any more: repeat it.")
+    project = with_files(root, ledger.contents.files(record.files_hash), clock)
+    return Run(project, record, lease)
+
+
+Work = Callable[[Run], Mapping[str, int]]
+StepFunction = Callable[[Path, str, Clock], Counts]
+
+
+def step(name: str) -> Callable[[Work], StepFunction]:
+    """Makes a step of a function: on record with its counts, and done once in a resumed run."""
+
+    def wrap(work: Work) -> StepFunction:
+        @wraps(work)
+        def do(root: Path, run_id: str, clock: Clock) -> Counts:
+            run = open_run(root, run_id, clock)
+            runs = run.project.ledger.runs
+            done = next((s for s in runs.steps(run_id) if s.step == name and s.finished_at), None)
+            if done is not None:
+                log.info("%s: done before the run was interrupted", name)
+                return dict(done.counts)
+            runs.begin_step(run_id, name, clock(), lease=run.lease)
+            counts = dict(work(run))
+            runs.finish_step(run_id, name, counts, clock(), lease=run.lease)
+            log.info("%s: %s", name, ", ".join(f"{k} {v:,}" for k, v in counts.items()) or "done")
+            return counts
+
+        return do
+
+    return wrap

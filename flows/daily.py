@@ -1,0 +1,63 @@
+"""The daily run: pull, validate, rebuild segments, decide, audit, proof, release, send, record."""
+
+from datetime import date
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, State
+
+from antiphon.errors import RunBusy
+from antiphon.steps.run import running
+from tasks.audit import audit
+from tasks.collect import collect
+from tasks.decide import decide
+from tasks.dispatch import dispatch
+from tasks.edge import clock, day_table, root, scheduled_day
+from tasks.publish import publish
+from tasks.pull import pull
+from tasks.release import release
+from tasks.render import render
+from tasks.report import report
+from tasks.segment import segment
+from tasks.validate import validate
+
+
+def _name() -> str:
+    day = flow_run.parameters.get("business_day")
+    return f"daily-{day or flow_run.scheduled_start_time.date()}"
+
+
+@flow(name="daily", flow_run_name=_name)
+def daily(
+    business_day: date | None = None,
+    campaigns: list[str] | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any] | State[Any]:
+    """One day of Antiphon; repeated at any time it sends nothing twice and forgets nobody.
+
+    Args:
+        business_day: absent: the day the run was scheduled for, in the business time zone.
+        campaigns: only these; absent: every campaign whose period includes the day.
+        dry_run: decide and show, but write no message and send nothing.
+    """
+    day = business_day or scheduled_day()
+    try:
+        with running(root(), "daily", day, campaigns, dry_run=dry_run, clock=clock()) as run_id:
+            pull(run_id)
+            validate(run_id)
+            publish(run_id)
+            segment(run_id)
+            decide(run_id)
+            if not dry_run:
+                audit(run_id)
+                render(run_id)
+                release(run_id)
+                dispatch(run_id)
+                collect(run_id)
+            report(run_id)
+    except RunBusy as busy:
+        return Cancelled(message=str(busy))
+    create_table_artifact(day_table(run_id), key="day", description=f"Run {run_id}")
+    return {"run_id": run_id}

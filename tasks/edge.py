@@ -1,0 +1,62 @@
+"""Where flows meet the machine: the project's folder, the clock, a schedule's business day."""
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import State, TaskRun
+from prefect.runtime import deployment, flow_run
+
+from antiphon.clock import Clock, business_day, edge_clock
+from antiphon.errors import AntiphonError
+from antiphon.project import find_root, open_project
+from antiphon.steps.run import Counts, StepFunction
+
+
+def root() -> Path:
+    """The project: ANTIPHON_ROOT, else the folder we stand in or one above."""
+    named = os.environ.get("ANTIPHON_ROOT", "")
+    return find_root(Path(named) if named else None)
+
+
+def clock() -> Clock:
+    """The machine's clock, or that of a rehearsal (ANTIPHON_AT)."""
+    return edge_clock(os.environ)
+
+
+def scheduled_day() -> date | None:
+    """The business day a schedule meant; None for a run started by hand or in a rehearsal."""
+    if deployment.id is None or os.environ.get("ANTIPHON_AT"):
+        return None
+    zone = open_project(root(), clock()).configuration.settings.business.timezone
+    return business_day(flow_run.scheduled_start_time, zone)
+
+
+async def _is_temporary(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Only what may pass by itself is tried again: the user's files and our faults will not."""
+    error = await state.aresult(raise_on_failure=False)
+    if isinstance(error, AntiphonError):
+        return error.is_temporary
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def step_task(name: str, work: StepFunction) -> Task[[str], Counts]:
+    """A Prefect task of one step: the run's id in, its counts out.
+
+    Its idempotency is ours (a step is on record and repeatable), never Prefect's cache.
+    """
+
+    @task(
+        name=name,
+        retries=3,
+        retry_delay_seconds=[5, 20, 60],
+        retry_condition_fn=_is_temporary,
+        cache_policy=NO_CACHE,
+    )
+    def do(run_id: str) -> Counts:
+        return work(root(), run_id, clock())
+
+    return do
