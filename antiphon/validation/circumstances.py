@@ -1,5 +1,6 @@
 """What a rule's relative arguments refer to: the run's moment and the pulls before it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -32,7 +33,7 @@ class Circumstances:
             elif isinstance(value, ShareOfPrevious):
                 if usual is None:
                     return None
-                arguments[key] = _whole_rows(value.share * usual, up=key == "min_value")
+                arguments[key] = _rows(value.share * usual, key)
             else:
                 arguments[key] = value
         return replace(check, arguments=arguments)
@@ -42,6 +43,6 @@ class Circumstances:
         return start + timedelta(days=value.days)
 
 
-def _whole_rows(rows: Decimal, *, up: bool) -> int:
-    """The bound as a count: the least count that is not below, or the greatest not above."""
-    return -int(-rows // 1) if up else int(rows // 1)
+def _rows(share: Decimal, key: str) -> int:
+    """The bound as a count: the least that reaches the share, or the greatest within it."""
+    return math.ceil(share) if key == "min_value" else math.floor(share)

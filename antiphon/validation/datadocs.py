@@ -8,6 +8,7 @@ points outside is replaced by a small style sheet in the page.
 import html
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _as_theirs(result: Result) -> Any:
     kwargs = arguments(check)
     for key, value in check.arguments.items():
         if key in kwargs and not check.reference:
-            kwargs[key] = shown(value)
+            kwargs[key] = float(value) if isinstance(value, Decimal) else shown(value)
     if check.mostly != 1:
         kwargs["mostly"] = float(check.mostly)
     configuration = ExpectationConfiguration(

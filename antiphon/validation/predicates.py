@@ -22,7 +22,7 @@ def literal(value: Value) -> str:
     """A typed value as a DuckDB literal of exactly that type."""
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    text = value.isoformat() if isinstance(value, date) else str(value)
+    text = format(value, "f") if isinstance(value, Decimal) else str(value)
     return f"'{text}'::{_TYPES[type(value)]}"
 
 

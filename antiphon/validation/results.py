@@ -26,7 +26,8 @@ COUNTS = frozenset(
 class Result:
     """One check of one entity. `positions`: (source, row) of the first failing rows.
 
-    `judged` is false where there was nothing to judge or to compare with; it passes then.
+    Where it was judged, the check's days and volumes are those of the run. `judged` is false where
+    there was nothing to judge or to compare with; it passes then.
     """
 
     check: Check

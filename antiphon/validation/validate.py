@@ -186,7 +186,7 @@ def _result(check: Check, tally: Tally | None) -> Result:
     if tally is None or not tally.judged:
         return Result(check, judged=False, passed=True)
     return Result(
-        check,
+        tally.check,
         judged=True,
         passed=tally.passed,
         rows=tally.rows,
