@@ -307,7 +307,7 @@ class Surveyor:
             before = set(self.found.used)
             self.found.used -= before
             value = self._value(child, scope)
-            if not self.uncertain and not any(child.find_all(_PERHAPS)):
+            if not self.uncertain and not _conditional(child):
                 self.found.printed |= self.found.used
             self.found.used |= before
             if not isinstance(value, Leaf):
@@ -587,6 +587,10 @@ class Surveyor:
         with self._at(macro.path), self._entered(definition, node, name) as free:
             if free:
                 self._body(definition.body, inner)
+
+
+def _conditional(node: nodes.Node) -> bool:
+    return isinstance(node, _PERHAPS) or next(node.find_all(_PERHAPS), None) is not None
 
 
 def _did_you_mean(word: str, allowed: Iterable[str]) -> str:

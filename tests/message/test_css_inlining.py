@@ -65,7 +65,8 @@ STATIC = [
     "<p class='big'>{{ a }}</p>",
     "<p class=\"big\" style='color:pink'>x</p>",
     "<table>{% for i in n %}<tr><td class='x'>{{ i }}</td></tr>{% endfor %}</table>",
-    "<table class='box'><tr><td>1</td></tr>{% if a %}<tr><td class=x>2</td></tr>{% endif %}</table>",
+    "<table class='box'><tr><td>1</td></tr>{% if a %}<tr><td class=x>2</td></tr>"
+    "{% endif %}</table>",
     "<table>{% for i in n %}{{ row(i) }}{% else %}<tr><td>none</td></tr>{% endfor %}</table>",
     "{% call wrap() %}<p class='big'>in a box</p>{% endcall %}<p class='big'>outside</p>",
     "{% if a == 'x' %}<div class='box'><p class='big'>a</p></div>{% elif a %}<p>b</p>"

@@ -58,7 +58,8 @@ def test_check_finds_it_before_anything_is_sent(complaints, body, complaint):
     [
         "{{ customer.first_name | default('dear reader') | upper }}",
         "{% set n = customer.order_count + 1 %}{% if n > 2 %}{{ n | plural('#', '#') }}{% endif %}",
-        "{% for name, text in [('a', 'b'), ('c', 'd')] %}{{ loop.index }}{{ name }}{{ text }}{% endfor %}",
+        "{% for name, text in [('a', 'b'), ('c', 'd')] %}"
+        "{{ loop.index }}{{ name }}{{ text }}{% endfor %}",
         "{% for item in [{'a': 1}, {'a': 2}] %}{{ item.a }}{% endfor %}",
         "{% macro m(a, b='x') %}{{ a }}{{ b }}{{ caller() }}{% endmacro %}"
         "{% call m(customer.first_name) %}{{ cell }}{% endcall %}",
@@ -66,7 +67,8 @@ def test_check_finds_it_before_anything_is_sent(complaints, body, complaint):
         "{% with a = customer.first_name %}{{ a }}{% endwith %}",
         "{{ customer.last_order_day | date('long') if customer.last_order_day else 'never' }}",
         "{{ (customer.spend_total - 5) | money }}{{ customer['first_name'] }}",
-        "{% if customer.loyalty_tier in ['gold', 'silver'] and not customer.is_member %}x{% endif %}",
+        "{% if customer.loyalty_tier in ['gold', 'silver'] %}x{% endif %}"
+        "{% if not customer.is_member %}x{% endif %}",
         "{{ ['a', 'b'] | listing }} {{ '/shop' | link }}",
     ],
 )
