@@ -174,7 +174,10 @@ def _number_sql(value: str, source_type: str, target: ColumnType) -> str | None:
 
 
 def _float_sql(value: str, target: ColumnType) -> str | None:
-    """A float is an amount where it is the nearest float to one; pandas writes ids as 17850.0."""
+    """A float is an amount within a millionth of one (sums of floats are never exact).
+
+    Whole numbers become text without a fraction: pandas writes ids with gaps as 17850.0.
+    """
     match target:
         case ColumnType.TEXT:
             whole = f"isfinite({value}) AND {value} = trunc({value}) AND abs({value}) < 2**53"
@@ -183,7 +186,7 @@ def _float_sql(value: str, target: ColumnType) -> str | None:
             return _finite(value)
         case ColumnType.MONEY:
             cast = f"TRY_CAST({value} AS DECIMAL(18,4))"
-            return f"CASE WHEN {cast}::DOUBLE = {value} THEN {cast} END"
+            return f"CASE WHEN abs({cast}::DOUBLE - {value}) < 1e-6 THEN {cast} END"
         case ColumnType.INTEGER:
             return f"CASE WHEN {value} = trunc({value}) THEN TRY_CAST({value} AS BIGINT) END"
         case ColumnType.BOOLEAN:

@@ -54,16 +54,10 @@ def inspect(
 ) -> CsvFile:
     """Read the file through once; other encodings are written to `scratch` as UTF-8.
 
-    Raises SourceError for an unknown or wrong encoding, NUL bytes, a torn archive, and a header
+    Raises SourceError for a wrong encoding, NUL bytes, a torn archive, and a header
     that is absent or names a column twice.
     """
-    try:
-        codec = codecs.lookup(encoding)
-    except LookupError:
-        raise SourceError(
-            f"source {source}: there is no encoding '{encoding}'.\n"
-            "  Write one that Python knows: utf-8, utf-16, cp1251, cp1252, iso-8859-15."
-        ) from None
+    codec = codecs.lookup(encoding)
     is_utf8 = codec.name in _UTF8
     scan = _Scan(f"source {source}: {label}", encoding, codec)
     target = path if is_utf8 else scratch / f"{source}-{path.name}.utf8.csv"

@@ -6,6 +6,7 @@ A source that is missing, locked, renamed a column or is half written stops the 
 
 import glob
 import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -27,6 +28,8 @@ from antiphon.sources.contacts import Contacts, add_contacts
 from antiphon.sources.conversion import NOUNS, Format, identifier, quote
 
 logger = logging.getLogger("antiphon.sources")
+
+_LAST_SEMICOLON = re.compile(r";(\s|--[^\n]*)*\Z")
 
 
 class Lake(Protocol):
@@ -125,7 +128,7 @@ class _Job:
         texts = self.pull.files.texts
         for path in (f"sql/sources/{self.source.query}", self.source.query):
             if path in texts:
-                return texts[path].strip().rstrip(";")
+                return _LAST_SEMICOLON.sub("", texts[path])
         raise SourceError(f"source {self.name}: there is no file 'sql/sources/{self.source.query}'")
 
     def _config(self) -> str:
@@ -250,8 +253,9 @@ class _Job:
         except QueryError as error:
             if self.query is None or self.source.database:
                 raise
+            why = str(error).partition(f"{error.kind}: ")[2]
             raise SourceError(
-                f"source {self.name}: sql/sources/{self.source.query} cannot be run: {error}\n"
+                f"source {self.name}: sql/sources/{self.source.query} cannot be run: {why}\n"
                 "  It reads the table `source`; columns of a CSV file are text there."
             ) from None
 

@@ -14,7 +14,6 @@ from antiphon.sources import csvfile
 from antiphon.sources.conversion import quote
 
 BATCH_ROWS = 50_000
-_TABS = {"\\t": "\t", "tab": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +67,13 @@ def inspected(
     name: str, source: Source, paths: Mapping[str, Path], scratch: Path
 ) -> list[csvfile.CsvFile]:
     """The CSV files, each read through once; empty ones of an optional source are left out."""
-    delimiter = _TABS.get(source.delimiter, source.delimiter)
-    if len(delimiter) != 1:
-        raise SourceError(f"source {name}: a delimiter is one character (for a tab write: tab)")
     return [
         csvfile.inspect(
             path,
             source=name,
             label=label,
             encoding=source.encoding,
-            delimiter=delimiter,
+            delimiter=source.delimiter,
             scratch=scratch,
         )
         for label, path in paths.items()
