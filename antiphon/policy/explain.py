@@ -52,6 +52,8 @@ def _held(rule: Rule, seen: Mapping[str, Any], campaign: Campaign, zone: ZoneInf
         case Rule.LIMIT:
             most = _count(seen["max"], "message")
             reason = f"the campaign may send {most} a day, and chance chose others"
+        case Rule.MISSING_VALUE:
+            reason = f"the message would print {seen['variable']}, which is not known of them"
         case _:
             stops = (_stopped(channel, stop, campaign.category) for channel, stop in seen.items())
             reason = "; ".join(stops)

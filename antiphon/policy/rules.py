@@ -7,6 +7,7 @@ class Rule(StrEnum):
     """What can hold a candidate back, in the order in which it is asked.
 
     A cap is named `cap:` and its own name, and stands between DAY_SLOT and LOST_TO.
+    MISSING_VALUE comes last and from outside: the message would print a null.
     """
 
     NOT_RUNNING = "not_running"
@@ -18,6 +19,7 @@ class Rule(StrEnum):
     DAY_SLOT = "day_slot"
     LOST_TO = "lost_to"
     LIMIT = "limit"
+    MISSING_VALUE = "missing_value"
 
 
 class Outcome(StrEnum):

@@ -1,10 +1,7 @@
 """The table of the day: per campaign the audience, sent, held out, and held back by which rule."""
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-
-import pyarrow as pa
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from antiphon.policy.rules import Outcome
 
@@ -24,32 +21,21 @@ class CampaignSummary:
         return self.sent + self.control + sum(self.held.values())
 
 
-def summarise(decisions: Iterable[pa.Table]) -> list[CampaignSummary]:
-    """One summary per campaign, by name; `held` by falling counts. Takes tables of DECISIONS
-    one by one (buckets, or batches), so that they need not be in memory together.
+def summarise(
+    counts: Iterable[tuple[str, str, str | None, int]], campaigns: Sequence[str]
+) -> list[CampaignSummary]:
+    """One summary for each of `campaigns`, in their order; `held` by falling counts.
+
+    `counts`: (campaign, outcome, rule, decisions), each combination once.
     """
-    counts: Counter[tuple[str, str, str | None]] = Counter()
-    by = ["campaign", "outcome", "rule"]
-    for table in decisions:
-        grouped = table.select(by).unify_dictionaries().group_by(by).aggregate([([], "count_all")])
-        columns = (grouped.column(name).cast(pa.string()).to_pylist() for name in by)
-        numbers = grouped.column("count_all").to_pylist()
-        for campaign, outcome, rule, count in zip(*columns, numbers, strict=True):
-            counts[campaign, outcome, rule] += count
-    return [_of(campaign, counts) for campaign in sorted({key[0] for key in counts})]
+    tables: dict[str, CampaignSummary] = {name: CampaignSummary(name) for name in campaigns}
+    for name, outcome, rule, count in sorted(counts, key=lambda row: (-row[3], str(row[2]))):
+        one = tables[name]
+        if outcome == Outcome.HELD:
+            one.held[str(rule)] = count
+        else:
+            tables[name] = replace(one, **{_FIELDS[outcome]: count})
+    return list(tables.values())
 
 
-def _of(campaign: str, counts: Counter[tuple[str, str, str | None]]) -> CampaignSummary:
-    held = {
-        str(rule): count
-        for (name, outcome, rule), count in sorted(
-            counts.items(), key=lambda item: (-item[1], str(item[0][2]))
-        )
-        if name == campaign and outcome == Outcome.HELD
-    }
-    return CampaignSummary(
-        campaign,
-        sent=counts[campaign, Outcome.SEND, None],
-        control=counts[campaign, Outcome.CONTROL, None],
-        held=held,
-    )
+_FIELDS = {Outcome.SEND: "sent", Outcome.CONTROL: "control"}
