@@ -27,6 +27,13 @@ from antiphon.ledger.schema import revisions
 
 BUSY_SECONDS = 60
 BEGIN = "antiphon_begin"  # execution option: how SQLite begins
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "cache_size = -65536",
+    "wal_autocheckpoint = 16384",
+)
 WRITERS_LOCK = 0x616E7469_00000001  # PostgreSQL advisory locks; the first word spells "anti"
 SCHEMA_LOCK = 0x616E7469_00000002
 RUNS_LOCK = 0x616E7469_00000003
@@ -81,7 +88,7 @@ def connect(url: URL) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Write-ahead log, and synced at each commit: a claim lost with the power is a second send."""
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

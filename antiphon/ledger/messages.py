@@ -1,7 +1,7 @@
 """The outbox: messages planned, claimed, recorded; never twice, never lost (DESIGN §7)."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -237,13 +237,19 @@ class Messages:
             return _messages(connection, query.order_by(messages.c.message_id))
 
 
+FIELDS = tuple(field.name for field in fields(Message))
+STATE = FIELDS.index("state")
+
+
 def _query() -> Select[Any]:
-    return select(messages)
+    return select(*(messages.c[name] for name in FIELDS))
 
 
 def _messages(connection: Connection, query: Select[Any]) -> list[Message]:
-    rows = connection.execute(query).mappings()
-    return [Message(**{**row, "state": MessageState(row["state"])}) for row in rows]
+    return [
+        Message(*row[:STATE], MessageState(row[STATE]), *row[STATE + 1 :])
+        for row in connection.execute(query).all()
+    ]
 
 
 def _move_or_undo(

@@ -20,9 +20,12 @@ from antiphon.ledger.schema import PLANNED, message_log, messages
 from antiphon.states import MessageState
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+
+
 def as_json(evidence: Mapping[str, Any] | None) -> str | None:
     """Evidence as it is kept."""
-    return json.dumps(evidence, ensure_ascii=False, sort_keys=True) if evidence else None
+    return _ENCODER.encode(evidence) if evidence else None
 
 
 def write_log(connection: Connection, revision: int) -> int:

@@ -79,18 +79,25 @@ def plan(engine: Engine, rows: pa.Table, run_id: str, lease: Lease, now: datetim
 
 
 def _checked(rows: pa.Table) -> pa.Table:
-    """The rows in our columns, order and types."""
+    """The rows in our columns and types, in the order in which they will be claimed.
+
+    Neighbours in the table are then claimed and recorded together: far fewer pages to write.
+    """
     missing = sorted(set(PLAN_SCHEMA.names) - set(rows.column_names))
     if missing:
         raise LedgerError(f"messages to plan lack the columns {', '.join(missing)}.")
-    checked = rows.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
-    empty = [name for name in REQUIRED if checked[name].null_count]
+    empty = [name for name in REQUIRED if rows[name].null_count]
     if empty:
         raise LedgerError(f"messages to plan have nulls in {', '.join(empty)}.")
+    try:
+        checked = rows.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+    except pa.ArrowException:
+        kinds = ", ".join(f"{field.name} {field.type}" for field in rows.schema)
+        raise LedgerError(f"messages to plan are not of PLAN_SCHEMA: {kinds}.") from None
     strange = set(pc.unique(checked["state"]).to_pylist()) - BIRTHS
     if strange:
         raise LedgerError(f"a message is not planned as {', '.join(sorted(strange))}.")
-    return checked
+    return checked.sort_by([("not_before", "ascending"), ("message_id", "ascending")])
 
 
 def _planning_run(connection: Connection, run_id: str) -> Row[Any]:

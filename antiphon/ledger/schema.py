@@ -186,7 +186,7 @@ Index(
 message_log = Table(
     "message_log",
     metadata,
-    Column("message_id", Text, ForeignKey("messages.message_id"), primary_key=True),
+    Column("message_id", Text, primary_key=True),
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("state", Text, nullable=False),
     Column("at", Instant, nullable=False),

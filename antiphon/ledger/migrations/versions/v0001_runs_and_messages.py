@@ -120,7 +120,7 @@ def _create_messages() -> None:
     )
     op.create_table(
         "message_log",
-        sa.Column("message_id", sa.Text, sa.ForeignKey("messages.message_id"), primary_key=True),
+        sa.Column("message_id", sa.Text, primary_key=True),
         sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("at", Instant, nullable=False),

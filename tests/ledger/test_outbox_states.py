@@ -1,0 +1,96 @@
+"""Whatever is told of a message, in whatever order, it never moves backwards."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from outbox_scene import HOUR, NOW, rows, scene
+
+from antiphon.ledger import Ledger, Outcome
+from antiphon.states import NEXT, MessageState
+
+S = MessageState
+IDS = rows(3)["message_id"].to_pylist()
+LEFT = {S.ACCEPTED, S.DELIVERED, S.BOUNCED}
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """The ledger beside a model of three messages: state and claim holder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.ledger = Ledger.open(str(Path(self.folder.name) / "ledger.db"))
+        scene(self.ledger, rows(3))
+        self.model = {message_id: (S.PLANNED, None) for message_id in IDS}
+        self.now = NOW
+
+    @rule(limit=st.integers(1, 3), holder=st.sampled_from(["a", "b"]))
+    def claim(self, limit: int, holder: str) -> None:
+        due = sum(state is S.PLANNED for state, _ in self.model.values())
+        claimed = self.ledger.messages.claim("email", limit, self.now, holder, HOUR)
+        assert len(claimed) == min(limit, due)
+        for message in claimed:
+            assert self.model[message.message_id][0] is S.PLANNED
+            self.model[message.message_id] = (S.SENDING, holder)
+
+    @rule(
+        told=st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(list(S))), max_size=6),
+        holder=st.sampled_from(["a", "b", None]),
+    )
+    def record(self, told: list[tuple[str, MessageState]], holder: str | None) -> None:
+        outcomes = []
+        moved = 0
+        for message_id, state in told:
+            later = self.now if state is S.PLANNED else None
+            outcomes.append(Outcome(message_id, state, not_before=later))
+            present, owner = self.model[message_id]
+            mine = present is not S.SENDING or (
+                state in LEFT if holder is None else owner == holder
+            )
+            if present is not S.PLANNED and state in NEXT[present] and mine:
+                self.model[message_id] = (state, owner)
+                moved += 1
+        assert self.ledger.messages.record(outcomes, self.now, holder).moved == moved
+
+    @rule()
+    def recover(self) -> None:
+        self.now += HOUR
+        self.ledger.messages.recover(self.now)
+        for message_id, (state, owner) in self.model.items():
+            if state is S.SENDING:
+                self.model[message_id] = (S.IN_DOUBT, owner)
+
+    @rule(message_id=st.sampled_from(IDS))
+    def withdraw(self, message_id: str) -> None:
+        state, owner = self.model[message_id]
+        taken = self.ledger.messages.withdraw("by hand", self.now, ids=[message_id])
+        assert taken == (state is S.PLANNED)
+        if taken:
+            self.model[message_id] = (S.WITHDRAWN, owner)
+
+    @invariant()
+    def the_ledger_agrees_with_the_model(self) -> None:
+        for message_id, (state, _) in self.model.items():
+            message = self.ledger.messages.get(message_id)
+            assert message is not None
+            assert message.state is state
+
+    @invariant()
+    def every_log_moves_forward_and_ends_at_the_present(self) -> None:
+        for message_id, (state, _) in self.model.items():
+            states = [entry.state for entry in self.ledger.messages.log(message_id)]
+            assert states[0] is S.PLANNED
+            assert states[-1] is state
+            pairs = zip(states, states[1:], strict=False)
+            assert all(after in NEXT[before] for before, after in pairs)
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+
+OutboxMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestOutboxMovesForward = OutboxMachine.TestCase

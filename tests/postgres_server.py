@@ -1,0 +1,59 @@
+"""A PostgreSQL server for tests: ANTIPHON_TEST_POSTGRES, or a private one, or none with a reason."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+INSTALLED = Path("/usr/lib/postgresql")
+
+
+@contextmanager
+def running_server() -> Iterator[str | None]:
+    """The URL of a server on which databases may be created; None where there is no PostgreSQL."""
+    given = os.environ.get("ANTIPHON_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    binaries = _binaries()
+    if binaries is None:
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="antiphon-postgres-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")  # PostgreSQL refuses to run as root
+        data = folder / "data"
+        _run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
+        control = (binaries / "pg_ctl", "-D", data, "-w")
+        _run(*control, "-o", options, "-l", folder / "log", "start")
+        try:
+            yield f"postgresql://postgres@/postgres?host={folder}"
+        finally:
+            _run(*control, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    newest = sorted(INSTALLED.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return newest[-1].parent if newest else None
+
+
+def _run(*command: Path | str) -> None:
+    user = "postgres" if os.geteuid() == 0 else None
+    subprocess.run(
+        [str(part) for part in command],
+        user=user,
+        cwd="/",
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
