@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antiphon.campaigns.models import Campaign
-    from antiphon.message.survey import Survey
+    from antiphon.message.expressions import Survey
     from antiphon.message.templates import Templates
 
 # A marketing SMS lets people out by a link, or by the word that providers act on by themselves;

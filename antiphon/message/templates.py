@@ -15,12 +15,14 @@ from antiphon.errors import AntiphonError, Problem
 from antiphon.keys import digest
 from antiphon.message import checking
 from antiphon.message.content import Email, Sms
+from antiphon.message.expressions import Sources, Survey
 from antiphon.message.formats import Formats
 from antiphon.message.inlining import Inlined, inline
 from antiphon.message.language import TemplateLanguage, printable
 from antiphon.message.links import Links
 from antiphon.message.plain import Recorder
-from antiphon.message.survey import Fields, Leaf, Sources, Survey, Surveyor, Value
+from antiphon.message.shapes import Fields, Leaf, Value
+from antiphon.message.survey import Surveyor
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
     CAMPAIGN_FIELDS,

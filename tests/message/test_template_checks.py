@@ -1,7 +1,13 @@
 """What check says of templates, before anything is rendered."""
 
+import re
+from pathlib import Path
+
 import pytest
 from message_fixtures import FOOTER, campaign_of, templates_of
+
+from antiphon.message.language import FILTERS
+from antiphon.message.values import OFFER_FIELDS
 
 
 @pytest.mark.parametrize(
@@ -183,3 +189,13 @@ def test_a_field_the_offer_lacks_is_unknown():
     assert "offer.discount" in problem.message
     offer["offer"] = {"code": "X", "discount": "5 %"}
     assert templates.check(campaign_of(**offer)) == []
+
+
+def test_the_documentation_names_every_filter_and_every_field():
+    text = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`\.?([a-z_0-9.]+?)[`(]", text))
+    assert named >= set(FILTERS) - {"d", "e"}
+    assert named >= {f"offer.{OFFER[0]}", *OFFER[1:]}
+
+
+OFFER = list(OFFER_FIELDS)
