@@ -7,30 +7,24 @@ a text that is no number, division by zero) the written SQL yields null instead.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 from sqlglot import exp
 
+from antiphon.audience import calculation
+from antiphon.audience.calculation import ARITHMETIC, chain
 from antiphon.audience.dictionary import Feature, nearest
-from antiphon.audience.functions import FUNCTIONS, NUMERIC, Function
 from antiphon.audience.values import (
-    CASTABLE,
     FORMS,
-    MAX_DIGITS,
     UNKNOWN,
     Typed,
-    common_type,
     comparable,
     comparison_hint,
     described,
     escapes_well,
-    is_small_literal,
     quoted,
-    sum_or_product,
     text_sql,
-    type_name,
     written_day,
     written_instant,
     written_number,
@@ -41,15 +35,6 @@ T = ColumnType
 MAX_TREE_DEPTH = 60  # the engine refuses expressions some hundred levels deep
 RELATION = "frame"
 
-_CASTS: dict[str, ColumnType] = {
-    **dict.fromkeys(("TEXT", "VARCHAR", "CHAR"), T.TEXT),
-    **dict.fromkeys(("INT", "BIGINT", "SMALLINT", "TINYINT"), T.INTEGER),
-    **dict.fromkeys(("DOUBLE", "FLOAT"), T.NUMBER),
-    "DECIMAL": T.MONEY,
-    "BOOLEAN": T.BOOLEAN,
-    "DATE": T.DAY,
-    "TIMESTAMPTZ": T.INSTANT,
-}
 _NO_NOW = {"current_date", "current_timestamp", "current_time", "today", "now", "localtimestamp"}
 
 
@@ -75,11 +60,11 @@ class Checker:
         handler = _HANDLERS.get(type(node))
         if depth > MAX_TREE_DEPTH:
             hint = "Split a long calculation, or make it a feature."
-            return self._wrong(node, "too many operations within one another", hint)
+            return self.wrong(node, "too many operations within one another", hint)
         if handler is None or any(
             value for part, value in node.args.items() if part not in handler.parts
         ):
-            return self._wrong(node, f"{_kind(node)} is not allowed in a condition")
+            return self.wrong(node, f"{_kind(node)} is not allowed in a condition")
         return handler.check(self, node, depth + 1)
 
     # ------------------------------------------------------------ leaves
@@ -88,11 +73,11 @@ class Checker:
         """A feature's name."""
         identifier = node.this
         if not isinstance(identifier, exp.Identifier):
-            return self._wrong(node, f"{_kind(identifier)} is not allowed in a condition")
+            return self.wrong(node, f"{_kind(identifier)} is not allowed in a condition")
         name = str(identifier.this)
         feature = self.features.get(name) or self.features.get(name.lower())
         if feature is None:
-            return self._wrong(node, f"unknown column '{name}'", self._unknown_hint(identifier))
+            return self.wrong(node, f"unknown column '{name}'", self._unknown_hint(identifier))
         self.columns.add(feature.name)
         scale = 4 if feature.type == T.MONEY else 0
         return Typed(f"{RELATION}.{quoted(feature.name)}", feature.type, scale=scale)
@@ -105,7 +90,7 @@ class Checker:
         try:
             return written_number(text)
         except ValueError as error:
-            return self._wrong(node, str(error))
+            return self.wrong(node, str(error))
 
     def boolean(self, node: exp.Expr, _depth: int) -> Typed:
         """`true` and `false`."""
@@ -114,19 +99,19 @@ class Checker:
     def null(self, node: exp.Expr, _depth: int) -> Typed:
         """A null that is compared with or calculated with: never what is meant."""
         hint = "Write `is null` or `is not null`; nothing is equal to null."
-        return self._wrong(node, "null in a comparison or calculation", hint)
+        return self.wrong(node, "null in a comparison or calculation", hint)
 
     # ------------------------------------------------------------ truth
 
     def junction(self, node: exp.Expr, depth: int) -> Typed:
         """AND and OR, as flat as they were written."""
         word = "AND" if isinstance(node, exp.And) else "OR"
-        parts = [self._boolean(part, word, depth) for part in _chain(node, type(node))]
+        parts = [self.condition_sql(part, word, depth) for part in chain(node, type(node))]
         return Typed("(" + f" {word} ".join(parts) + ")", T.BOOLEAN)
 
     def negation(self, node: exp.Expr, depth: int) -> Typed:
         """NOT."""
-        return Typed(f"(NOT {self._boolean(node.this, 'NOT', depth)})", T.BOOLEAN)
+        return Typed(f"(NOT {self.condition_sql(node.this, 'NOT', depth)})", T.BOOLEAN)
 
     def is_(self, node: exp.Expr, depth: int) -> Typed:
         """IS NULL, IS TRUE, IS FALSE."""
@@ -135,33 +120,30 @@ class Checker:
         if isinstance(right, exp.Null):
             return Typed(f"({left.sql} IS NULL)", T.BOOLEAN)
         if not isinstance(right, exp.Boolean):
-            return self._wrong(node, "`is` takes null, true or false")
+            return self.wrong(node, "`is` takes null, true or false")
         if left.type not in (None, T.BOOLEAN):
-            return self._wrong(node, f"`is` true or false on {described(left)}")
+            return self.wrong(node, f"`is` true or false on {described(left)}")
         return Typed(f"({left.sql} IS {'TRUE' if right.this else 'FALSE'})", T.BOOLEAN)
 
     def comparison(self, node: exp.Expr, depth: int) -> Typed:
         """=, <, IS DISTINCT FROM and their like, between values of one kind."""
-        sides = self._alike(node, [node.this, node.expression], depth)
+        sides = self.alike(node, [node.this, node.expression], depth)
         written = f"({sides[0].sql} {_COMPARISONS[type(node)]} {sides[1].sql})"
-        # Exact numbers meet in one DECIMAL, into which a calculated one may not fit.
-        may_fail = any(
-            isinstance(_bare(side), _CALCULATIONS) for side in (node.this, node.expression)
-        )
-        return Typed(f"TRY{written}" if may_fail else written, T.BOOLEAN)
+        return _guarded(written, node.this, node.expression)
 
     def between(self, node: exp.Expr, depth: int) -> Typed:
         """BETWEEN, both ends included."""
         parts = [node.this, node.args["low"], node.args["high"]]
-        value, low, high = self._alike(node, parts, depth)
-        return Typed(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", T.BOOLEAN)
+        value, low, high = self.alike(node, parts, depth)
+        return _guarded(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", *parts)
 
     def in_(self, node: exp.Expr, depth: int) -> Typed:
         """IN with a list of values."""
         if not node.expressions:
-            return self._wrong(node, "`in` needs a list of values", "Write: in ('a', 'b').")
-        value, *members = self._alike(node, [node.this, *node.expressions], depth)
-        return Typed(f"({value.sql} IN ({', '.join(m.sql for m in members)}))", T.BOOLEAN)
+            return self.wrong(node, "`in` needs a list of values", "Write: in ('a', 'b').")
+        value, *members = self.alike(node, [node.this, *node.expressions], depth)
+        written = f"({value.sql} IN ({', '.join(member.sql for member in members)}))"
+        return _guarded(written, node.this, *node.expressions)
 
     def like(self, node: exp.Expr, depth: int) -> Typed:
         """LIKE and ILIKE, with ESCAPE."""
@@ -171,154 +153,35 @@ class Checker:
             pattern_node = node.this
             escape = str(node.expression.this) if isinstance(node.expression, exp.Literal) else ""
             if not isinstance(pattern_node, exp.Like | exp.ILike) or len(escape) != 1:
-                return self._wrong(
+                return self.wrong(
                     node, "`escape` takes one character", "Write: like 'a!%' escape '!'."
                 )
         sides = [self.check(pattern_node.this, depth), self.check(pattern_node.expression, depth)]
         for side in sides:
             if side.type not in (None, T.TEXT):
-                return self._wrong(
+                return self.wrong(
                     pattern_node, f"`like` on {described(side)}", "It compares texts."
                 )
         pattern = sides[1].literal
         if escape and not (isinstance(pattern, str) and escapes_well(pattern, escape)):
-            return self._wrong(node, "the pattern after `like` ends within an escape")
+            return self.wrong(node, "the pattern after `like` ends within an escape")
         word = "NOT " if pattern_node.args.get("negate") else ""
         word += "ILIKE" if isinstance(pattern_node, exp.ILike) else "LIKE"
         ending = f" ESCAPE {text_sql(escape)}" if escape else ""
         return Typed(f"({sides[0].sql} {word} {sides[1].sql}{ending})", T.BOOLEAN)
 
-    # ------------------------------------------------------------ calculation
-
-    def paren(self, node: exp.Expr, depth: int) -> Typed:
-        """Brackets: every expression we write brings its own."""
-        return self.check(node.this, depth)
-
-    def negative(self, node: exp.Expr, depth: int) -> Typed:
-        """A minus sign."""
-        value = self.check(node.this, depth)
-        if value.type is None:
-            return UNKNOWN
-        if value.type not in NUMERIC:
-            return self._wrong(node, f"a minus sign before {described(value)}")
-        if isinstance(value.literal, Decimal):
-            return Typed(f"(-{value.sql})", value.type, -value.literal, value.scale)
-        return Typed(f"TRY(-{value.sql})", value.type, scale=value.scale)
-
-    def arithmetic(self, node: exp.Expr, depth: int) -> Typed:
-        """+ - * / // %: numbers; days plus or minus whole days; a day minus a day."""
-        left, right = self.check(node.this, depth), self.check(node.expression, depth)
-        if left.type is None or right.type is None:
-            return UNKNOWN
-        operator = _ARITHMETIC[type(node)]
-        if left.type == T.DAY and operator in "+-":
-            if right.type == T.INTEGER:
-                return Typed(f"TRY({left.sql} {operator} CAST({right.sql} AS INTEGER))", T.DAY)
-            if operator == "-" and right.type == T.DAY:
-                return Typed(f"({left.sql} - {right.sql})", T.INTEGER)
-        if left.type not in NUMERIC or right.type not in NUMERIC:
-            return self._wrong(
-                node, f"'{operator}' between {described(left)} and {described(right)}"
-            )
-        if operator in ("/", "//", "%"):
-            return self._division(node, operator, left, right)
-        return sum_or_product(operator, left, right)
-
-    def _division(self, node: exp.Expr, operator: str, left: Typed, right: Typed) -> Typed:
-        if isinstance(right.literal, Decimal) and right.literal == 0:
-            return self._wrong(node.expression, "division by zero")
-        if operator != "/" and not left.type == right.type == T.INTEGER:
-            return self._wrong(node, f"'{operator}' takes whole numbers", "Divide with /.")
-        divisor = right.sql if right.literal is not None else f"nullif({right.sql}, 0)"
-        if operator == "/":
-            return Typed(f"({left.sql} / {divisor})", T.NUMBER)
-        return Typed(f"TRY({left.sql} {operator} {divisor})", T.INTEGER)
-
-    def concatenation(self, node: exp.Expr, depth: int) -> Typed:
-        """Texts joined by ||."""
-        parts = [self.check(part, depth) for part in _chain(node, exp.DPipe)]
-        for part in parts:
-            if part.type not in (None, T.TEXT):
-                return self._wrong(
-                    node, f"'||' joins texts, not {described(part)}", "For or, write or."
-                )
-        return Typed("(" + " || ".join(part.sql for part in parts) + ")", T.TEXT)
-
-    def case(self, node: exp.Expr, depth: int) -> Typed:
-        """CASE, with or without a value to compare; all results are of one kind."""
-        written = "CASE"
-        branches = node.args["ifs"]
-        if node.this is not None:
-            value, *whens = self._alike(node, [node.this, *(b.this for b in branches)], depth)
-            conditions = [f"({value.sql} = {when.sql})" for when in whens]
-        else:
-            conditions = [self._boolean(branch.this, "WHEN", depth) for branch in branches]
-        default = node.args.get("default")
-        result_nodes = [branch.args["true"] for branch in branches] + [default] * bool(default)
-        results = self._alike(node, result_nodes, depth, allow_null=True)
-        for condition, result in zip(conditions, results, strict=False):
-            written += f" WHEN {condition} THEN {result.sql}"
-        written += f" ELSE {results[-1].sql} END" if default else " END"
-        return Typed(f"({written})", common_type(results), scale=max(r.scale for r in results))
-
-    def cast(self, node: exp.Expr, depth: int) -> Typed:
-        """CAST, `::`, and literals such as date '2026-05-12'; null where it is impossible."""
-        target = node.args["to"]
-        type_, written, scale = _cast_target(target)
-        if type_ is None:
-            hint = "Types: text, bigint, double, decimal, boolean, date, timestamptz."
-            return self._wrong(node, f"cast to {str(target)[:40].lower()}", hint)
-        value = self.check(node.this, depth)
-        if value.type is None:
-            return UNKNOWN
-        if isinstance(value.literal, str) and type_ in (T.DAY, T.INSTANT):
-            return self._moment(node, value.literal, type_)
-        if type_ not in CASTABLE[value.type]:
-            return self._wrong(node, f"{described(value)} cannot become {type_name(type_)}")
-        return Typed(f"TRY_CAST({value.sql} AS {written})", type_, scale=scale)
-
-    def call(self, node: exp.Expr, depth: int) -> Typed:
-        """A function of the table."""
-        name = str(node.this).lower()
-        function = FUNCTIONS.get(name)
-        if function is None:
-            nearby = nearest(name, FUNCTIONS)
-            hint = f"{nearby} Functions: {', '.join(FUNCTIONS)}.".strip()
-            return self._wrong(node, f"function '{name}' is not allowed", hint)
-        given, expected = node.expressions, function.arguments
-        most = len(given) if function.repeats else len(expected)
-        if not len(expected) - function.optional <= len(given) <= most:
-            return self._wrong(node, f"'{name}' takes {_arity(function)}, not {len(given)}")
-        if function.result is None and len(expected) > 1 and not function.literals:
-            arguments = self._alike(node, given, depth)
-        else:
-            arguments = [self.check(argument, depth) for argument in given]
-        for place, argument in enumerate(arguments):
-            allowed = expected[min(place, len(expected) - 1)]
-            if argument.type is not None and argument.type not in allowed:
-                return self._wrong(given[place], f"'{name}' does not take {described(argument)}")
-            if place in function.literals and not is_small_literal(argument):
-                return self._wrong(given[place], f"'{name}' takes a written number here")
-        written = f"{function.name}({', '.join(argument.sql for argument in arguments)})"
-        places = function.literals and function.result is None
-        compared = arguments[:1] if places else arguments
-        return Typed(
-            f"TRY({written})" if function.partial else written,
-            function.result or common_type(compared),
-            scale=max(argument.scale for argument in compared) if not function.result else 0,
-        )
-
     # ------------------------------------------------------------ shared
 
-    def _boolean(self, node: exp.Expr, word: str, depth: int) -> str:
+    def condition_sql(self, node: exp.Expr, word: str, depth: int) -> str:
+        """The SQL of a part that must be true or false."""
         typed = self.check(node, depth)
         if typed.type not in (None, T.BOOLEAN):
-            self._wrong(
+            self.wrong(
                 node, f"{word} joins conditions, not {described(typed)}", "Compare it first."
             )
         return typed.sql
 
-    def _alike(
+    def alike(
         self, node: exp.Expr, parts: Iterable[exp.Expr], depth: int, *, allow_null: bool = False
     ) -> list[Typed]:
         """The parts, which must be comparable; written days beside days become days."""
@@ -330,7 +193,7 @@ class Checker:
         kinds = {part.type for part in typed}
         if wanted := next((kind for kind in (T.DAY, T.INSTANT) if kind in kinds), None):
             typed = [
-                self._moment(part, value.literal, wanted)
+                self.moment(part, value.literal, wanted)
                 if isinstance(value.literal, str)
                 else value
                 for part, value in zip(nodes, typed, strict=True)
@@ -338,7 +201,7 @@ class Checker:
         known = [(part, value) for part, value in zip(nodes, typed, strict=True) if value.type]
         for (_, one), (place, other) in pairwise(known):
             if not comparable(one, other):
-                self._wrong(
+                self.wrong(
                     place,
                     f"{described(one)} beside {described(other)}",
                     comparison_hint(one, other),
@@ -346,14 +209,16 @@ class Checker:
                 return [UNKNOWN] * len(nodes)
         return typed
 
-    def _moment(self, node: exp.Expr, text: str, type_: ColumnType) -> Typed:
+    def moment(self, node: exp.Expr, text: str, type_: ColumnType) -> Typed:
+        """A written text as the day or instant that is expected beside it."""
         try:
             return written_day(text) if type_ == T.DAY else written_instant(text)
         except ValueError as error:
             hint = FORMS[type_]
-            return self._wrong(node, str(error), hint)
+            return self.wrong(node, str(error), hint)
 
-    def _wrong(self, node: exp.Expr, message: str, hint: str = "") -> Typed:
+    def wrong(self, node: exp.Expr, message: str, hint: str = "") -> Typed:
+        """Note a problem at the node; what comes back fits anywhere."""
         self.findings.append(Finding(message, _start(node), hint))
         return UNKNOWN
 
@@ -389,15 +254,7 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
-_ARITHMETIC: dict[type[exp.Expr], str] = {
-    exp.Add: "+",
-    exp.Sub: "-",
-    exp.Mul: "*",
-    exp.Div: "/",
-    exp.IntDiv: "//",
-    exp.Mod: "%",
-}
-_CALCULATIONS = (*_ARITHMETIC, exp.Neg, exp.Anonymous, exp.Case)
+_CALCULATIONS = (*ARITHMETIC, exp.Neg, exp.Anonymous, exp.Case)
 _BINARY = ("this", "expression")
 _HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Column: _handler(Checker.column, "this"),
@@ -413,15 +270,15 @@ _HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Like: _handler(Checker.like, *_BINARY, "negate"),
     exp.ILike: _handler(Checker.like, *_BINARY, "negate"),
     exp.Escape: _handler(Checker.like, *_BINARY),
-    exp.Paren: _handler(Checker.paren, "this"),
-    exp.Neg: _handler(Checker.negative, "this"),
-    exp.DPipe: _handler(Checker.concatenation, *_BINARY, "safe"),
-    exp.Case: _handler(Checker.case, "this", "ifs", "default"),
-    exp.Cast: _handler(Checker.cast, "this", "to"),
-    exp.TryCast: _handler(Checker.cast, "this", "to", "safe"),
-    exp.Anonymous: _handler(Checker.call, "this", "expressions"),
+    exp.Paren: _handler(calculation.paren, "this"),
+    exp.Neg: _handler(calculation.negative, "this"),
+    exp.DPipe: _handler(calculation.concatenation, *_BINARY, "safe"),
+    exp.Case: _handler(calculation.case, "this", "ifs", "default"),
+    exp.Cast: _handler(calculation.cast, "this", "to"),
+    exp.TryCast: _handler(calculation.cast, "this", "to", "safe"),
+    exp.Anonymous: _handler(calculation.call, "this", "expressions"),
     **{type_: _handler(Checker.comparison, *_BINARY) for type_ in _COMPARISONS},
-    **{type_: _handler(Checker.arithmetic, *_BINARY, "typed", "safe") for type_ in _ARITHMETIC},
+    **{type_: _handler(calculation.arithmetic, *_BINARY, "typed", "safe") for type_ in ARITHMETIC},
 }
 _KINDS: dict[type[exp.Expr], str] = {
     exp.Star: "'*'",
@@ -439,18 +296,10 @@ _KINDS: dict[type[exp.Expr], str] = {
 }
 
 
-def _cast_target(target: exp.Expr) -> tuple[ColumnType | None, str, int]:
-    """Type, SQL and decimal places of a cast; a bare `decimal` is DuckDB's DECIMAL(18, 3)."""
-    type_ = _CASTS.get(target.this.name) if isinstance(target, exp.DataType) else None
-    if type_ == T.MONEY:
-        sizes = [str(size) for size in target.expressions]
-        if all(size.isdecimal() and len(size) < 3 for size in sizes):
-            digits, scale = [*map(int, sizes), 0][:2]
-            if scale <= digits <= MAX_DIGITS and digits > 0 and scale <= 4:
-                return type_, f"DECIMAL({digits}, {scale})", scale
-    elif type_ is not None and not target.expressions:
-        return type_, type_.value, 0
-    return None, "", 0
+def _guarded(written: str, *sides: exp.Expr) -> Typed:
+    """A comparison; null where a calculated side does not fit the DECIMAL that both meet in."""
+    calculated = any(isinstance(_bare(side), _CALCULATIONS) for side in sides)
+    return Typed(f"TRY{written}" if calculated else written, T.BOOLEAN)
 
 
 def _bare(node: exp.Expr) -> exp.Expr:
@@ -458,25 +307,6 @@ def _bare(node: exp.Expr) -> exp.Expr:
     while isinstance(node, exp.Paren):
         node = node.this
     return node
-
-
-def _chain(node: exp.Expr, type_: type[exp.Expr]) -> list[exp.Expr]:
-    """a AND b AND c → [a, b, c], without recursion."""
-    parts: list[exp.Expr] = []
-    while isinstance(node, type_):
-        parts.append(node.expression)
-        node = node.this
-    parts.append(node)
-    return parts[::-1]
-
-
-def _arity(function: Function) -> str:
-    most = len(function.arguments)
-    if function.repeats:
-        return f"{most} or more arguments"
-    least = most - function.optional
-    count = f"{least} or {most}" if least < most else f"{most}"
-    return f"{count} argument{'s' if most > 1 else ''}"
 
 
 def _kind(node: object) -> str:

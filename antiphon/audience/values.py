@@ -86,6 +86,7 @@ def written_instant(text: str) -> Typed:
 
 
 def sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:
+    """+, - and *; exact as long as the decimal places allow, null where it overflows."""
     types = {left.type, right.type}
     if T.NUMBER in types:
         return Typed(f"({left.sql} {operator} {right.sql})", T.NUMBER)
@@ -98,10 +99,12 @@ def sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:
 
 
 def comparable(one: Typed, other: Typed) -> bool:
+    """Whether the two may stand on both sides of a comparison."""
     return one.type == other.type or (one.type in NUMERIC and other.type in NUMERIC)
 
 
 def comparison_hint(one: Typed, other: Typed) -> str:
+    """What the writer of two that may not probably meant, or ''."""
     text = next((side for side in (one, other) if isinstance(side.literal, str)), None)
     if text is not None and NUMERIC & {one.type, other.type}:
         return f"Numbers are written without quotes: {text.literal}."
@@ -111,6 +114,7 @@ def comparison_hint(one: Typed, other: Typed) -> str:
 
 
 def common_type(parts: list[Typed]) -> ColumnType | None:
+    """The type the engine gives several comparable values: the widest."""
     types = {part.type for part in parts if part.type is not None}
     for type_ in (T.NUMBER, T.MONEY):
         if type_ in types:
@@ -119,12 +123,14 @@ def common_type(parts: list[Typed]) -> ColumnType | None:
 
 
 def is_small_literal(typed: Typed) -> bool:
+    """Whether it is a written whole number of moderate size."""
     return typed.type is None or (
         isinstance(typed.literal, Decimal) and typed.scale == 0 and abs(typed.literal) <= 10_000
     )
 
 
 def escapes_well(pattern: str, escape: str) -> bool:
+    """Whether no escape character of a LIKE pattern stands at its end."""
     place = 0
     while place < len(pattern):
         if pattern[place] == escape:
@@ -136,18 +142,22 @@ def escapes_well(pattern: str, escape: str) -> bool:
 
 
 def type_name(type_: ColumnType | None) -> str:
+    """The type as messages call it."""
     return type_.name.lower() if type_ else "null"
 
 
 def described(typed: Typed) -> str:
+    """Type and, where it is written, value: for messages."""
     if typed.literal is not None:
         return f"{type_name(typed.type)} {str(typed.literal)[:40]!r}"
     return type_name(typed.type)
 
 
 def text_sql(text: str) -> str:
+    """An SQL string."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:
+    """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

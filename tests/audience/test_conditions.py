@@ -37,6 +37,8 @@ TYPES = {
     "vip": ColumnType.BOOLEAN,
 }
 FEATURES = {name: Feature(name, type_, "", "", "", True) for name, type_ in TYPES.items()}
+FINE = "0.123456789012345678"
+HUGE = {"order_count": 2**62, "spend_total": Decimal("99999999999999.9999")}
 ROW = {
     "order_count": 3,
     "days_since_order": 90,
@@ -135,6 +137,10 @@ def test_what_is_allowed_holds_in_the_engine(engine, text):
         ("cast(order_count as decimal(4)) > 1", {"order_count": 99999}),
         ("cast(order_count as decimal) > 1", {"order_count": 2**62}),
         ("order_count > 1", {"order_count": None}),
+        *(
+            (f"order_count * spend_total {test}", HUGE)
+            for test in (f"> {FINE}", f"in ({FINE})", f"between {FINE} and {FINE}")
+        ),
     ],
 )
 def test_where_there_is_no_answer_it_is_null_and_no_error(engine, text, changes):
