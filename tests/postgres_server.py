@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: ANTIPHON_TEST_POSTGRES, or a private one, or none with a reason."""
+"""A PostgreSQL server for tests: ANTIPHON_TEST_POSTGRES, or a private one, or none."""
 
 import os
 import shutil

@@ -14,6 +14,7 @@ from antiphon.ledger.leases import Lease, guard
 from antiphon.ledger.moving import Move, as_json, move, withdraw_planned
 from antiphon.ledger.planning import Planned, plan
 from antiphon.ledger.recording import Outcome, Recorded, record
+from antiphon.ledger.retrying import try_again
 from antiphon.ledger.schema import PLANNED, SENDING, message_log, messages, runs
 from antiphon.states import MessageState
 
@@ -146,14 +147,40 @@ class Messages:
         """Moves messages forward by what became of them: see `recording.record`."""
         return record(self._engine, outcomes, now, holder)
 
-    def recover(self, now: datetime) -> int:
-        """Messages whose claim ran out (their sender died) become `in_doubt`; how many."""
+    def holders(self) -> set[str]:
+        """Who has messages in flight."""
+        query = select(messages.c.claim_holder).where(SENDING).distinct()
+        with reading(self._engine) as connection:
+            return {holder for holder in connection.execute(query).scalars() if holder}
+
+    def recover(self, now: datetime, dead: Collection[str] = ()) -> int:
+        """Messages whose sender died become `in_doubt`; how many.
+
+        Those whose claim ran out, and those of the holders known to be `dead`.
+        """
         values = {
             "state": MessageState.IN_DOUBT,
             "claim_expires_at": None,
-            "evidence": as_json({"reason": "claim expired"}),
+            "evidence": as_json({"reason": "the sender died"}),
         }
-        return self._sweep([SENDING, messages.c.claim_expires_at <= now], values, now)
+        lost = or_(messages.c.claim_expires_at <= now, messages.c.claim_holder.in_(dead))
+        return self._sweep([SENDING, lost], values, now)
+
+    def in_doubt(self, channel: str) -> list[Message]:
+        """Messages of a channel of which nobody knows whether they left, by id."""
+        query = _query().where(
+            messages.c.state == MessageState.IN_DOUBT, messages.c.channel == channel
+        )
+        with reading(self._engine) as connection:
+            return _messages(connection, query.order_by(messages.c.message_id))
+
+    def try_again(self, ids: Mapping[str, str], evidence: Mapping[str, Any], now: datetime) -> int:
+        """A new attempt of messages in doubt that certainly did not leave; how many.
+
+        `ids`: message → the public id of its next attempt. The first becomes `refused` with the
+        evidence; the second is the same message again, of the same run, due at once.
+        """
+        return try_again(self._engine, ids, evidence, now)
 
     def expire(self, now: datetime) -> int:
         """Planned messages that are stale become `expired`; how many."""

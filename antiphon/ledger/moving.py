@@ -19,7 +19,6 @@ from antiphon.ledger.inserting import count_inserted
 from antiphon.ledger.schema import PLANNED, message_log, messages
 from antiphon.states import MessageState
 
-
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 

@@ -1,6 +1,5 @@
 """Planning: decided messages enter the outbox, in bulk, each once."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -112,7 +111,7 @@ def _planning_run(connection: Connection, run_id: str) -> Row[Any]:
 def _insert(connection: Connection, batch: pa.Table, run_id: str, now: datetime) -> int:
     revision = next_revision(connection)
     common = {"run_id": run_id, "updated_at": _stored(now, connection), "revision": revision}
-    rows = [{**row, **common} for row in _rows(batch, connection)]
+    rows = _rows(batch, common, connection)
     if not rows:
         return 0
     # columns without types: the values are already what the database stores
@@ -125,13 +124,13 @@ def _stored(moment: datetime, connection: Connection) -> Any:
     return Instant().process_bind_param(moment, connection.dialect)
 
 
-def _rows(batch: pa.Table, connection: Connection) -> Iterator[dict[str, Any]]:
+def _rows(batch: pa.Table, common: dict[str, Any], connection: Connection) -> list[dict[str, Any]]:
     """Rows with instants as the database stores them (Instant), converted in Arrow."""
     if connection.dialect.name == "sqlite":
         kinds = [pa.int64() if field.type == INSTANT else field.type for field in PLAN_SCHEMA]
         fields = zip(PLAN_SCHEMA.names, kinds, strict=True)
         batch = batch.cast(pa.schema([pa.field(name, kind) for name, kind in fields]))
-    columns = [column.to_pylist() for column in batch.columns]
-    names = batch.column_names
-    for values in zip(*columns, strict=True):
-        yield dict(zip(names, values, strict=True))
+    columns = [values.to_pylist() for values in batch.columns]
+    columns += [[value] * batch.num_rows for value in common.values()]
+    names = (*batch.column_names, *common)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]

@@ -12,7 +12,7 @@ from antiphon.ledger import Ledger
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for postgres_server
 
-from postgres_server import running_server  # noqa: E402
+from postgres_server import running_server
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Whatever is told of a message, in whatever order, it never moves backwards."""
 
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +25,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.ledger = Ledger.open(str(Path(self.folder.name) / "ledger.db"))
         scene(self.ledger, rows(3))
-        self.model = {message_id: (S.PLANNED, None) for message_id in IDS}
+        self.model = dict.fromkeys(IDS, (S.PLANNED, None))
         self.now = NOW
 
     @rule(limit=st.integers(1, 3), holder=st.sampled_from(["a", "b"]))
@@ -84,7 +85,7 @@ class OutboxMachine(RuleBasedStateMachine):
             states = [entry.state for entry in self.ledger.messages.log(message_id)]
             assert states[0] is S.PLANNED
             assert states[-1] is state
-            pairs = zip(states, states[1:], strict=False)
+            pairs = pairwise(states)
             assert all(after in NEXT[before] for before, after in pairs)
 
     def teardown(self) -> None:
