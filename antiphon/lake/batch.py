@@ -54,7 +54,7 @@ def stage(
     types: dict[str, str],
     orders: str | None,
 ) -> int:
-    """Make the tables `staged`, `losers` and `forced`, and the view `winners`; the rows staged.
+    """Make the views `staged` and `winners`, the tables `losers` and `forced`; the rows staged.
 
     `staged`: the rows, typed, with `_position` (unique, ascending in the order of the pull).
     `losers`: positions beaten within the batch. `forced`: positions that also beat whatever the
@@ -64,11 +64,14 @@ def stage(
     connection.execute(f"CREATE OR REPLACE TEMP VIEW pulled AS {_pulled(connection, files, types)}")
     source = "pulled"
     if orders is not None:
-        source = (
-            "(SELECT p.* REPLACE (o.customer_id AS customer_id, o.ordered_at AS ordered_at) "
-            f"FROM pulled p LEFT JOIN ({orders}) o ON o.order_id = p.order_id)"
+        source = "linked"
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE linked AS SELECT p.* REPLACE "
+            "(o.customer_id AS customer_id, o.ordered_at AS ordered_at) "
+            f"FROM pulled p LEFT JOIN ({orders}) o ON o.order_id = p.order_id"
         )
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM {source}")
+    # A view: reading the files again is cheaper than holding a first load in memory.
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW staged AS SELECT * FROM {source}")
     ((rows,),) = connection.execute("SELECT count(*) FROM staged").fetchall()
     _rank(connection, entity)
     return int(rows)

@@ -72,7 +72,9 @@ def merge(
             _compare(writer, manifest, inputs)  # growing moved the rows of the lake
         if name == "orders":
             links.note_moved(writer, manifest, has_batch=bool(files))
-        manifest = write_layer(writer, manifest, entity, _delta(manifest, inputs), hidden="hidden")
+        anything_kept = connection.execute("SELECT count(*) > 0 FROM kept").fetchall() == [(True,)]
+        delta = _delta(manifest, inputs, anything_kept=anything_kept)
+        manifest = write_layer(writer, manifest, entity, delta, hidden="hidden")
         if name == "orders":
             manifest = links.relink(writer, manifest, has_batch=bool(files))
         return manifest, counts
@@ -229,7 +231,7 @@ def _count(writer: Writer, rows_in: int, removed: int, inputs: Inputs) -> MergeC
     )
 
 
-def _delta(manifest: Manifest, inputs: Inputs) -> str:
+def _delta(manifest: Manifest, inputs: Inputs, *, anything_kept: bool) -> str:
     """The rows to write: winners that are new or changed and not deleted."""
     entity = inputs.entity
     names = [*column_types(manifest, entity.name), "_source"]
@@ -238,4 +240,5 @@ def _delta(manifest: Manifest, inputs: Inputs) -> str:
         return f"SELECT {nulls} WHERE false"
     alive = "WHERE NOT coalesce(w.is_deleted, false)" if entity.column("is_deleted") else ""
     columns = ", ".join(f"w.{quoted(name)}" for name in names)
-    return f"SELECT {columns} FROM winners w ANTI JOIN kept USING (_position) {alive}"
+    fresh = "ANTI JOIN kept USING (_position)" if anything_kept else ""
+    return f"SELECT {columns} FROM winners w {fresh} {alive}"

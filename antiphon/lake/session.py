@@ -20,7 +20,7 @@ from antiphon.lake.manifest import Snapshot, sync
 from antiphon.lake.scans import households_sql, literal, quoted, read_files, scan_sql
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
-# zstd and snappy were measured: zstd files are a third smaller and read as fast.
+# Measured on orders: zstd files are a quarter smaller than snappy ones and read as fast.
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880"
 
 

@@ -108,9 +108,9 @@ def test_readers_see_the_old_or_the_new_snapshot_and_nothing_between(tmp_path: P
 
 def test_a_second_change_is_refused_with_the_name_of_the_first(lake: Lake) -> None:
     with lake.change("daily run 7"):
-        with pytest.raises(LakeBusy, match="daily run 7"), lake.change("another"):
+        with pytest.raises(LakeBusy, match=r"daily run 7"), lake.change("another"):
             pass
-        with pytest.raises(LakeBusy, match="Wait until it has ended"), lake.change("another"):
+        with pytest.raises(LakeBusy, match=r"Wait until it has ended"), lake.change("another"):
             pass
     with lake.change("another"):
         pass
@@ -150,7 +150,11 @@ def test_growing_splits_the_buckets_and_keeps_every_row(tmp_path: Path) -> None:
             {"customer_id": f"{number}-{i}", "email_address": f"{i}@x"} for i in range(8 * number)
         ]
         orders = [
-            {"order_id": row["customer_id"], "customer_id": row["customer_id"], "ordered_at": day(0)}
+            {
+                "order_id": row["customer_id"],
+                "customer_id": row["customer_id"],
+                "ordered_at": day(0),
+            }
             for row in rows
         ]
         merge(lake, "orders", orders)

@@ -23,7 +23,10 @@ def test_a_full_disk_leaves_the_lake_as_it_was(lake: Lake, tmp_path: Path) -> No
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(LakeError, match="disk is full.*Free space"), lake.change("x") as change:
+        with (
+            pytest.raises(LakeError, match=r"disk is full.*Free space"),
+            lake.change("x") as change,
+        ):
             change.merge("customers", [staged])
             change.publish()
     finally:
@@ -50,7 +53,7 @@ def test_a_tiny_disk_is_answered_with_the_path(tmp_path: Path) -> None:
         lake = Lake(disk / "lake", threads=1)
         rows = [{"customer_id": os.urandom(16).hex()} for _ in range(20_000)]
         staged = stage(tmp_path / "big.parquet", "customers", rows)
-        with pytest.raises(LakeError, match="disk is full") as error, lake.change("x") as change:
+        with pytest.raises(LakeError, match=r"disk is full") as error, lake.change("x") as change:
             change.merge("customers", [staged])
         assert str(disk) in str(error.value)
         assert lake.current().id == 0
@@ -61,9 +64,9 @@ def test_a_tiny_disk_is_answered_with_the_path(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_is_answered_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     lake = Lake(tmp_path / "file" / "lake")
-    with pytest.raises(LakeError, match="lake.path in config/settings.yaml"):
+    with pytest.raises(LakeError, match=r"lake.path in config/settings.yaml"):
         lake.current()
-    with pytest.raises(LakeError, match="lake.path"), lake.change("test"):
+    with pytest.raises(LakeError, match=r"lake.path"), lake.change("test"):
         pass
 
 
@@ -84,7 +87,7 @@ def test_a_folder_without_permission_is_answered_with_the_next_step(tmp_path: Pa
     folder.mkdir()
     if os.getuid() != 0:
         folder.chmod(0o500)
-        with pytest.raises(LakeError, match="no permission"), Lake(folder).change("test"):
+        with pytest.raises(LakeError, match=r"no permission"), Lake(folder).change("test"):
             pass
         return
     for parent in [tmp_path, *tmp_path.parents]:
@@ -131,5 +134,5 @@ def test_a_manifest_of_another_version_or_damaged_is_refused(
 
 @pytest.mark.parametrize("buckets", [0, 3, -2, 2**20])
 def test_buckets_are_a_power_of_two(tmp_path: Path, buckets: int) -> None:
-    with pytest.raises(LakeError, match="power of two"):
+    with pytest.raises(LakeError, match=r"power of two"):
         Lake(tmp_path, buckets=buckets)

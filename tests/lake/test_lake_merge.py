@@ -44,7 +44,9 @@ def test_an_attribute_changes_its_type_only_where_all_values_allow(lake: Lake) -
     merge(lake, "customers", [{"customer_id": "b", "x": 8}], attributes={"x": "BIGINT"})
     assert query(lake, "SELECT x FROM customers ORDER BY 1") == [(7,), (8,)]
     merge(lake, "customers", [{"customer_id": "c", "x": "much"}], attributes={"x": "VARCHAR"})
-    with pytest.raises(LakeError, match=r"attribute 'x' of customers was VARCHAR.*integer") as error:
+    with pytest.raises(
+        LakeError, match=r"attribute 'x' of customers was VARCHAR.*integer"
+    ) as error:
         merge(lake, "customers", [{"customer_id": "d", "x": 9}], attributes={"x": "BIGINT"})
     assert "much" not in str(error.value)
     assert query(lake, "SELECT x FROM customers ORDER BY 1") == [("7",), ("8",), ("much",)]
@@ -129,8 +131,9 @@ def test_people_who_share_an_address_or_a_phone_are_a_household(lake: Lake) -> N
         ("e", "E"),
     ]
     merge(lake, "customers", people[5:])
-    assert query(lake, HOUSEHOLDS) == [(name, "EEG"[i // 3] if i > 3 else "G") for i, name in
-                                       enumerate("abc")] + [
+    assert query(lake, HOUSEHOLDS) == [
+        (name, "EEG"[i // 3] if i > 3 else "G") for i, name in enumerate("abc")
+    ] + [
         ("d", "customer:d"),
         ("e", "E"),
         ("f", "E"),
@@ -139,7 +142,10 @@ def test_people_who_share_an_address_or_a_phone_are_a_household(lake: Lake) -> N
 
 
 def test_a_household_keeps_the_day_it_was_first_known(lake: Lake, tmp_path: Path) -> None:
-    people = [{"customer_id": "a", "email_address": "x"}, {"customer_id": "b", "email_address": "x"}]
+    people = [
+        {"customer_id": "a", "email_address": "x"},
+        {"customer_id": "b", "email_address": "x"},
+    ]
     for number, rows in enumerate([people, [{"customer_id": "c", "email_address": "x"}]]):
         path = stage(tmp_path / "c.parquet", "customers", rows)
         with lake.change("test", day=day(number).date()) as change:
@@ -155,7 +161,9 @@ def test_a_household_keeps_the_day_it_was_first_known(lake: Lake, tmp_path: Path
 def test_a_long_chain_of_shared_addresses_is_one_component() -> None:
     count = 3000
     pairs = sorted(
-        (f"c{(i * 997) % count:05d}", f"address {i + step}") for i in range(count) for step in (0, 1)
+        (f"c{(i * 997) % count:05d}", f"address {i + step}")
+        for i in range(count)
+        for step in (0, 1)
     )
     table = components(
         pa.table({"customer_id": [p[0] for p in pairs], "address": [p[1] for p in pairs]})
@@ -181,5 +189,5 @@ def test_errors_of_the_engine_never_show_values_of_rows(lake: Lake) -> None:
         assert error.value.kind == "ConversionException"
         assert "anna" not in str(error.value)
         assert error.value.__suppress_context__
-        with pytest.raises(QueryError, match="nope"):
+        with pytest.raises(QueryError, match=r"nope"):
             session.rows("SELECT nope FROM t")

@@ -54,7 +54,7 @@ def test_old_snapshots_go_and_their_files(dated: Lake, clock: Clock) -> None:
     assert cleaned.snapshots == cleaned.files == 2
     assert names(dated, 3) == [("2",)]
     assert names(dated, 4) == [("3",)]
-    with pytest.raises(LakeError, match="snapshot 2 is not kept. There are: 3, 4"):
+    with pytest.raises(LakeError, match=r"snapshot 2 is not kept. There are: 3, 4"):
         dated.snapshot(2)
     assert dated.clean(day(4), Keep()) == Cleaned()
 
@@ -67,12 +67,12 @@ def test_cleaning_spares_what_is_pinned_kept_or_being_read(dated: Lake, clock: C
         dated.clean(day(99), Keep(), keep={2})
         assert session.rows("SELECT name FROM products") == [("2",)]
         assert [names(dated, number) for number in (1, 2, 3)] == [[("0",)], [("1",)], [("2",)]]
-        with pytest.raises(LakeError, match="snapshot 4"):
+        with pytest.raises(LakeError, match=r"snapshot 4"):
             dated.snapshot(4)
     dated.unpin("run 1")
     assert dated.clean(day(99), Keep()).snapshots == 3
     assert files(dated) == set(dated.current().manifest.paths())
-    with pytest.raises(LakeError, match="not kept"):
+    with pytest.raises(LakeError, match=r"not kept"):
         dated.pin(1, "run 1")
 
 
@@ -85,7 +85,7 @@ def test_cleaning_removes_what_a_killed_change_left(dated: Lake) -> None:
 
 
 def test_nothing_is_cleaned_during_a_change(dated: Lake) -> None:
-    with dated.change("daily run"), pytest.raises(LakeBusy, match="daily run"):
+    with dated.change("daily run"), pytest.raises(LakeBusy, match=r"daily run"):
         dated.clean(day(1), Keep())
 
 
