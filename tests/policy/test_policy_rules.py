@@ -385,3 +385,27 @@ def test_decisions_of_several_buckets_can_be_written_and_queried(tmp_path: Path)
         connection.register("settled", written[0])
         counts = connection.execute("SELECT campaign, count(*) FROM settled GROUP BY 1").fetchall()
     assert counts == [("one", 40)]
+
+
+def test_a_message_between_two_that_share_no_window_fits() -> None:
+    other = campaign("other", repeat_after="1 day")
+    longer = {"name": "longer", "max": 9, "per": "70 days"}
+    rules = policy(caps=({"name": "weekly", "max": 2, "per": "7 days"}, longer))
+
+    def decision(days_apart: float) -> dict[str, Any]:
+        after = NOW + 3 * DAY
+        pair = (after - days_apart * DAY, after)
+        sent = [contact("p", other, at, anchor=str(k)) for k, at in enumerate(pair)]
+        return one(Person("p"), campaign(), rules, *sent)
+
+    assert decision(7)["outcome"] == "send"
+    assert decision(6.99)["rule"] == "cap:weekly"
+
+
+def test_a_campaign_never_speaks_twice_on_one_day_whatever_its_pause() -> None:
+    brisk = campaign(repeat_after="2 hours")
+    rules = policy(exempt=("promo",))
+    today = contact("p", brisk, NOW - timedelta(hours=3))
+    assert one(Person("p"), brisk, rules, today)["rule"] == "already_sent"
+    yesterday = contact("p", brisk, NOW - timedelta(hours=11))
+    assert one(Person("p"), brisk, rules, yesterday)["outcome"] == "send"
