@@ -91,6 +91,7 @@ class Templates:
             for name in COMPANY_FIELDS
             if name in company
         }
+        self.message = ""  # of a bundle: which message it holds
         self._sources = Sources(files)
         self._surveys: dict[tuple[str, str, frozenset[str]], Survey] = {}
         self._pages: dict[tuple[str, str, str, Part], _Page | None] = {}
@@ -293,6 +294,7 @@ class Templates:
         return json.dumps(
             {
                 "version": BUNDLE_VERSION,
+                "message": message,
                 "files": {path: self.tree.files[path] for path in sorted(paths)},
                 "features": {
                     name: type_.value
@@ -327,7 +329,7 @@ class Templates:
             raise TemplateFault(
                 f"a template of version {bundle['version']}, written by another Antiphon"
             )
-        return cls(
+        templates = cls(
             bundle["files"],
             features={name: ColumnType(type_) for name, type_ in bundle["features"].items()},
             languages=bundle["languages"],
@@ -336,6 +338,8 @@ class Templates:
             timezone=bundle["timezone"],
             company=bundle["company"],
         )
+        templates.message = bundle["message"]
+        return templates
 
 
 __all__ = ["DEFAULT_VARIANT", "Email", "MessageHeld", "Sms", "TemplateFault", "Templates"]
