@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from antiphon.errors import SourceError
+from antiphon.sources.csvfile import check_names
 
 BATCH_ROWS = 20_000
 
@@ -89,6 +90,7 @@ def fetch(
             statement = statement.bindparams(since=bind_value(since, url.get_dialect().name, zone))
         with engine.connect() as connection:
             result = connection.execution_options(yield_per=BATCH_ROWS).execute(statement)
+            check_names(list(result.keys()), f"source {source}: the query")
             return _write(result, path)
 
 
@@ -96,7 +98,7 @@ def _write(result: sa.CursorResult[Any], path: Path) -> int:
     schema = pa.schema([(name, pa.string()) for name in result.keys()])  # noqa: SIM118
     rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for partition in result.partitions():
+        for partition in result.partitions(BATCH_ROWS):
             columns = zip(*partition, strict=True)
             arrays = [pa.array(list(map(as_text, column)), pa.string()) for column in columns]
             writer.write_batch(pa.record_batch(arrays, schema=schema))

@@ -65,7 +65,7 @@ TLD = st.sampled_from(["de", "com", "museum", "test", "local", "localhost", "c",
 @example("ann@arpa.arpa")
 @example("\u017fam@kiel.de")
 @example("a@" + "a." * 90 + "de")
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_an_address_called_plain_is_one_that_email_validator_accepts(address: str) -> None:
     if is_plain(address):
         assert validator_says(address) == address.lower()
@@ -97,7 +97,7 @@ def test_the_reason_does_not_quote_the_address(text: str) -> None:
     assert parsed.address is None
     assert parsed.reason
     assert "secret" not in parsed.reason
-    assert not set("'\"änn:(") & set(parsed.reason) - set("n")
+    assert not set("'\"ä:(") & set(parsed.reason)
 
 
 @pytest.mark.skipif(not PHONES.is_dir(), reason="the phone vectors are not beside this checkout")
@@ -126,9 +126,9 @@ def test_mobile_numbers_of_every_country_are_understood() -> None:
     [
         ("030 123456", "XX", "unknown country"),
         ("call me", "DE", "not a telephone number"),
-        ("030 1", "DE", "too short"),
+        ("+49 1", "DE", "too short"),
         ("0301234567890123456", "DE", "too long"),
-        ("+4915", "DE", "too short"),
+        ("030 12", "DE", "no such number"),
     ],
 )
 def test_the_reason_says_what_is_wrong_with_a_number(text: str, region: str, reason: str) -> None:

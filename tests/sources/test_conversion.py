@@ -141,9 +141,7 @@ def test_typed_columns_of_parquet_convert_without_loss(project: Project) -> None
         {
             "order_id": pa.array([1, 2, 3], pa.int64()),
             "customer_id": pa.array([17850.0, 12.5, None], pa.float64()),
-            "ordered_at": pa.array(
-                [datetime.fromisoformat("2026-05-01 10:00")] * 3, pa.timestamp("ns")
-            ),
+            "ordered_at": pa.array([naive] * 3, pa.timestamp("ns")),
             "amount": pa.array([2.55, 0.12345, 0.1 + 0.2], pa.float64()),
             "discount": pa.array([Decimal("1.5"), Decimal("1.123456"), None], pa.decimal128(12, 6)),
             "promo_code": pa.array([True, False, None]),

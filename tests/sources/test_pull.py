@@ -333,11 +333,11 @@ def test_a_query_turns_lines_into_orders(project: Project) -> None:
     project.sql["orders.sql"] = """
         -- one row per invoice; ends with a comment
         WITH lines AS (SELECT *, n::INTEGER * price::DECIMAL(18,4) AS amount FROM source)
-        SELECT invoice AS order_id, any_value(who) AS customer_id, min(at) AS ordered_at,
+        SELECT invoice AS order_id, any_value(who) AS customer_id, min(day) AS ordered_at,
             sum(amount) AS amount FROM lines GROUP BY 1 ORDER BY 1;  -- the end"""
     project.write(
         "l.csv",
-        "invoice,who,at,n,price\nA,7,2026-05-01,2,0.1\nA,7,2026-05-02,1,0.1\nB,,2026-05-03,1,5\n",
+        "invoice,who,day,n,price\nA,7,2026-05-01,2,0.1\nA,7,2026-05-02,1,0.1\nB,,2026-05-03,1,5\n",
     )
     first, second = rows(project.pull("orders", "l.csv", query="orders.sql"))
     assert (first["order_id"], first["amount"]) == ("A", Decimal("0.3"))
