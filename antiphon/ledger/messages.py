@@ -1,12 +1,12 @@
 """The outbox: messages planned, claimed, recorded; never twice, never lost (DESIGN §7)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, or_, select, true, update
 
 from antiphon.errors import LedgerError
 from antiphon.ledger.engine import listed, reading, writing
@@ -273,10 +273,12 @@ def _query() -> Select[Any]:
 
 
 def _messages(connection: Connection, query: Select[Any]) -> list[Message]:
-    return [
-        Message(*row[:STATE], MessageState(row[STATE]), *row[STATE + 1 :])
-        for row in connection.execute(query).all()
-    ]
+    found = []
+    for row in connection.execute(query).all():
+        values = list(row)
+        values[STATE] = MessageState(values[STATE])
+        found.append(Message(*values))
+    return found
 
 
 def _move_or_undo(

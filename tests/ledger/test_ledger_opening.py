@@ -72,7 +72,7 @@ def test_a_newer_ledger_is_refused_and_left_alone(url: str) -> None:
     engine = connect(parse_url(url))
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(LedgerError, match="version 9999, newer .* update Antiphon"):
+    with pytest.raises(LedgerError, match=r"version 9999, newer .* update Antiphon"):
         Ledger.open(url)
     with engine.begin() as connection:
         version = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
