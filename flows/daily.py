@@ -6,7 +6,8 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, State
+from prefect.client.schemas import State
+from prefect.states import Cancelled
 
 from antiphon.errors import RunBusy
 from antiphon.steps.run import running

@@ -47,9 +47,7 @@ def _automate() -> None:
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="its heartbeat stopped")],
     )
-    try:
-        ours.id = Automation.read(name=ours.name).id
-    except ValueError:
-        ours.create()
-    else:
-        ours.update()
+    with get_client(sync_client=True) as client:
+        for before in client.read_automations_by_name(ours.name):
+            client.delete_automation(before.id)
+        client.create_automation(ours)

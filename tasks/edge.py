@@ -13,7 +13,7 @@ from prefect.runtime import deployment, flow_run
 from antiphon.clock import Clock, business_day, edge_clock
 from antiphon.errors import AntiphonError
 from antiphon.project import find_root, open_project
-from antiphon.steps.run import Counts, StepFunction
+from antiphon.steps.run import Counts, StepFunction, read_summaries
 
 
 def root() -> Path:
@@ -60,3 +60,18 @@ def step_task(name: str, work: StepFunction) -> Task[[str], Counts]:
         return work(root(), run_id, clock())
 
     return do
+
+
+def day_table(run_id: str) -> list[dict[str, Any]]:
+    """The table of the day for Prefect's artifact: counts and rules, no customer."""
+    folder = root() / "var" / "runs" / run_id
+    return [
+        {
+            "campaign": one.campaign,
+            "audience": one.audience,
+            "sent": one.sent,
+            "control": one.control,
+            "held back": ", ".join(f"{rule} {count:,}" for rule, count in one.held.items()),
+        }
+        for one in read_summaries(folder)
+    ]

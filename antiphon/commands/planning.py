@@ -25,7 +25,7 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     from antiphon.steps.run import read_summaries  # noqa: PLC0415
 
     project = opened(root)
-    last = next((one for one in project.ledger.runs.list("daily") if not one.dry_run), None)
+    last = next((one for one in project.ledger.runs.latest("daily") if not one.dry_run), None)
     before = read_summaries(project.var / "runs" / last.run_id) if last else []
     sent_before = {one.campaign: one.sent for one in before}
     with planned(project, day.date() if day else None, campaigns or None) as found:

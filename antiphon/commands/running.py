@@ -137,7 +137,7 @@ def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
                 "dry": one.dry_run,
                 "verdict": one.verdict,
             }
-            for one in ledger.runs.list()
+            for one in ledger.runs.latest()
         ]
         columns = ["run", "state", "as of", "released", "dry", "verdict"]
         show("Runs (UTC)", columns, rows, json_too=as_json)

@@ -31,11 +31,11 @@ def summarise(
     tables: dict[str, CampaignSummary] = {name: CampaignSummary(name) for name in campaigns}
     for name, outcome, rule, count in sorted(counts, key=lambda row: (-row[3], str(row[2]))):
         one = tables[name]
-        if outcome == Outcome.HELD:
-            one.held[str(rule)] = count
-        else:
-            tables[name] = replace(one, **{_FIELDS[outcome]: count})
+        match outcome:
+            case Outcome.SEND:
+                tables[name] = replace(one, sent=count)
+            case Outcome.CONTROL:
+                tables[name] = replace(one, control=count)
+            case _:
+                one.held[str(rule)] = count
     return list(tables.values())
-
-
-_FIELDS = {Outcome.SEND: "sent", Outcome.CONTROL: "control"}

@@ -41,7 +41,7 @@ def why(
 
     Of several runs on one day the one that chose to write speaks, else the latest.
     """
-    runs = [one for one in project.ledger.runs.list("daily", 1000) if not one.dry_run]
+    runs = [one for one in project.ledger.runs.latest("daily", 1000) if not one.dry_run]
     snapshot = project.lake.current()
     decided = [one for one in runs if snapshot.files("decisions", one.run_id)]
     if day:

@@ -80,7 +80,8 @@ def engine_numbers(session: Session) -> Numbers:
             for place, part in enumerate(parts)
         ]
         table = session.arrow(f"SELECT {keys.number_sql(purpose, *texts)} AS n FROM parts")  # noqa: S608
-        return table["n"].to_numpy()
+        drawn: npt.NDArray[np.uint64] = table["n"].to_numpy()
+        return drawn
 
     return numbers
 

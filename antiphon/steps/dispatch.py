@@ -86,27 +86,24 @@ class Sender:
         ledger, now = self.project.ledger, self.project.clock()
         dead = [holder for holder in ledger.messages.holders() if is_dead(holder)]
         ledger.messages.recover(now, dead)
-        settled, never = [], []
-        for message_id in ledger.messages.in_doubt(provider.channel):
-            answer = await provider.lookup(message_id, now)
+        salt = self.project.configuration.settings.salt
+        settled: list[Outcome] = []
+        again: dict[str, str] = {}
+        for message in ledger.messages.in_doubt(provider.channel):
+            answer = await provider.lookup(message.message_id, now)
             if answer is not None and answer.kind is OutcomeKind.ACCEPTED:
                 settled.append(_outcome(answer, provider.name))
-            elif answer is not None and answer.kind is OutcomeKind.TRY_LATER:
-                never.append(message_id)
+            elif (
+                answer is not None
+                and answer.kind is OutcomeKind.TRY_LATER
+                and is_dead(message.claim_holder or "")  # a slow one might still hand it over
+            ):
+                again[message.message_id] = keys.message_id(
+                    salt, message.occurrence_key, message.attempt + 1
+                )
         ledger.messages.record(settled, now)
-        again = self._new_attempts(never)
         ledger.messages.try_again(again, {"found": "the provider has not got it"}, now)
         return {"found_sent": len(settled), "tried_again": len(again)}
-
-    def _new_attempts(self, message_ids: Sequence[str]) -> dict[str, str]:
-        """Message id → the id of its next attempt."""
-        salt = self.project.configuration.settings.salt
-        found = [self.project.ledger.messages.get(message_id) for message_id in message_ids]
-        return {
-            message.message_id: keys.message_id(salt, message.occurrence_key, message.attempt + 1)
-            for message in found
-            if message is not None
-        }
 
     def _prepare(
         self, channel: str, claimed: Sequence[Message]
