@@ -70,7 +70,7 @@ def arithmetic(checker: Checker, node: exp.Expr, depth: int) -> Typed:
     operator = ARITHMETIC[type(node)]
     if left.type == T.DAY and operator in "+-":
         if right.type == T.INTEGER:
-            return Typed(f"TRY({left.sql} {operator} CAST({right.sql} AS INTEGER))", T.DAY)
+            return Typed(f"TRY({left.sql} {operator} TRY_CAST({right.sql} AS INTEGER))", T.DAY)
         if operator == "-" and right.type == T.DAY:
             return Typed(f"({left.sql} - {right.sql})", T.INTEGER)
     if left.type not in NUMERIC or right.type not in NUMERIC:

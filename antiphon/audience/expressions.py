@@ -2,7 +2,9 @@
 
 Only the node types of `_HANDLERS` exist, each with the parts it may have; every identifier is a
 known feature and every literal is written anew. Where the engine could fail on some row (overflow,
-a text that is no number, division by zero) the written SQL yields null instead.
+a text that is no number, division by zero) the written SQL yields null instead: TRY around the one
+operation that may fail. Its operands must not be able to fail themselves, not even by an implicit
+cast, because the engine computes what several conditions share once, outside of their TRY.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -128,14 +130,13 @@ class Checker:
     def comparison(self, node: exp.Expr, depth: int) -> Typed:
         """=, <, IS DISTINCT FROM and their like, between values of one kind."""
         sides = self.alike(node, [node.this, node.expression], depth)
-        written = f"({sides[0].sql} {_COMPARISONS[type(node)]} {sides[1].sql})"
-        return _guarded(written, node.this, node.expression)
+        return Typed(f"({sides[0].sql} {_COMPARISONS[type(node)]} {sides[1].sql})", T.BOOLEAN)
 
     def between(self, node: exp.Expr, depth: int) -> Typed:
         """BETWEEN, both ends included."""
         parts = [node.this, node.args["low"], node.args["high"]]
         value, low, high = self.alike(node, parts, depth)
-        return _guarded(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", *parts)
+        return Typed(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", T.BOOLEAN)
 
     def in_(self, node: exp.Expr, depth: int) -> Typed:
         """IN with a list of values."""
@@ -143,7 +144,7 @@ class Checker:
             return self.wrong(node, "`in` needs a list of values", "Write: in ('a', 'b').")
         value, *members = self.alike(node, [node.this, *node.expressions], depth)
         written = f"({value.sql} IN ({', '.join(member.sql for member in members)}))"
-        return _guarded(written, node.this, *node.expressions)
+        return Typed(written, T.BOOLEAN)
 
     def like(self, node: exp.Expr, depth: int) -> Typed:
         """LIKE and ILIKE, with ESCAPE."""
@@ -254,7 +255,6 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "IS DISTINCT FROM",
 }
-_CALCULATIONS = (*ARITHMETIC, exp.Neg, exp.Anonymous, exp.Case)
 _BINARY = ("this", "expression")
 _HANDLERS: dict[type[exp.Expr], _Handler] = {
     exp.Column: _handler(Checker.column, "this"),
@@ -294,19 +294,6 @@ _KINDS: dict[type[exp.Expr], str] = {
     exp.In: "`in` without a list in brackets",
     exp.Column: "a name with a point before it",
 }
-
-
-def _guarded(written: str, *sides: exp.Expr) -> Typed:
-    """A comparison; null where a calculated side does not fit the DECIMAL that both meet in."""
-    calculated = any(isinstance(_bare(side), _CALCULATIONS) for side in sides)
-    return Typed(f"TRY{written}" if calculated else written, T.BOOLEAN)
-
-
-def _bare(node: exp.Expr) -> exp.Expr:
-    """The node without brackets around it."""
-    while isinstance(node, exp.Paren):
-        node = node.this
-    return node
 
 
 def _kind(node: object) -> str:

@@ -9,7 +9,9 @@ from antiphon.audience.functions import NUMERIC
 from antiphon.entities import ColumnType
 
 T = ColumnType
-MAX_SCALE = 7  # decimal places of an exact product; beyond, it is a NUMBER
+# Exact numbers have at most 18 digits before the point (19: whole ones) and 7 behind it, so that
+# any two of them meet in a DECIMAL that holds both. Products of more places are a NUMBER.
+MAX_SCALE = 7
 MAX_DIGITS = 18
 CASTABLE: dict[ColumnType, frozenset[ColumnType]] = {
     T.TEXT: frozenset({T.TEXT, T.DAY, T.BOOLEAN}) | NUMERIC,
@@ -54,7 +56,10 @@ def written_number(text: str) -> Typed:
     if "." not in text:
         return Typed(str(int(value)), T.INTEGER, value)
     plain = f"{value:f}"
-    return Typed(plain, T.MONEY, value, scale=len(plain.partition(".")[2]))
+    scale = len(plain.partition(".")[2])
+    if scale > MAX_SCALE:
+        raise ValueError(f"'{shown}' has more than {MAX_SCALE} decimal places")
+    return Typed(plain, T.MONEY, value, scale=scale)
 
 
 FORMS = {
@@ -95,7 +100,10 @@ def sum_or_product(operator: str, left: Typed, right: Typed) -> Typed:
         sides = [f"CAST({side.sql} AS DOUBLE)" for side in (left, right)]
         return Typed(f"({sides[0]} {operator} {sides[1]})", T.NUMBER)
     type_ = T.MONEY if T.MONEY in types else T.INTEGER
-    return Typed(f"TRY({left.sql} {operator} {right.sql})", type_, scale=scale)
+    written = f"TRY({left.sql} {operator} {right.sql})"
+    if type_ == T.MONEY:
+        written = f"TRY_CAST({written} AS DECIMAL({MAX_DIGITS + MAX_SCALE}, {scale}))"
+    return Typed(written, type_, scale=scale)
 
 
 def comparable(one: Typed, other: Typed) -> bool:
