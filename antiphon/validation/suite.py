@@ -7,24 +7,26 @@ module imports pandas; Great Expectations itself (seconds) comes with the first 
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from antiphon import keys
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
 from antiphon.validation.arguments import Argument, Reference
 from antiphon.validation.batch import Batch
-from antiphon.validation.contract import Check, Scope
+from antiphon.validation.contract import RULES, Check, Scope
 from antiphon.validation.frames import encoded, frame
 from antiphon.validation.predicates import identifier, present
 
 POSITIONS_KEPT = 1000
+KEY_CHUNKS = 4  # chunks to a partition: key projections are narrow
 FRESHNESS = "expect_column_max_to_be_between"
 UNIQUE_COUNT = "expect_column_unique_value_count_to_be_between"
 NON_NULL_SHARE = "expect_column_proportion_of_non_null_values_to_be_between"
@@ -98,21 +100,16 @@ class Judge:
         self._suite = gx.ExpectationSuite
         self._batch = asset.add_batch_definition_whole_dataframe("all")
 
-    def results(
-        self, checks: Sequence[Check], rows: pd.DataFrame, present: Mapping[str, list[Any]]
-    ) -> dict[str, Any]:
-        """Check id → Great Expectations' result; `present`: id of a reference → keys there are."""
+    def results(self, checks: Sequence[Check], rows: pd.DataFrame) -> dict[str, Any]:
+        """Check id → Great Expectations' result."""
         from great_expectations.expectations.expectation_configuration import (  # noqa: PLC0415
             ExpectationConfiguration,
         )
 
         expectations = []
         for check in checks:
-            kwargs = arguments(check)
-            if check.id in present:
-                kwargs["value_set"] = present[check.id]
             configuration = ExpectationConfiguration(
-                type=check.rule.name, kwargs=kwargs, meta={"check": check.id}
+                type=check.rule.name, kwargs=arguments(check), meta={"check": check.id}
             )
             expectations.append(configuration.to_domain_obj())
         suite = self._suite(name="contract", expectations=expectations)
@@ -165,7 +162,7 @@ def judge(judge: Judge, batch: Batch, checks: Sequence[Check]) -> dict[str, Tall
     if by_row:
         types = _types(by_row)
         for chunk in batch.chunks(list(types)):
-            for check_id, result in judge.results(by_row, frame(chunk, types), {}).items():
+            for check_id, result in judge.results(by_row, frame(chunk, types)).items():
                 tallies[check_id].add(result, chunk)
     for check in checks:
         if check.scope is Scope.KEY and batch.files:
@@ -186,24 +183,42 @@ def _types(checks: Sequence[Check]) -> dict[str, ColumnType]:
 def _by_key(judge: Judge, batch: Batch, tally: Tally) -> None:
     check = tally.check
     columns = ", ".join(identifier(column) for column in check.columns)
-    for part in _partitions(check.columns, batch.count(), batch.chunk_rows):
+    for part in _partitions(check.columns, batch.count(), KEY_CHUNKS * batch.chunk_rows):
         sql = f"SELECT {columns}, _source, _row FROM {batch.rows} WHERE {part}"  # noqa: S608
         table = batch.session.arrow(sql)
-        present: dict[str, list[Any]] = {}
         if check.reference:
-            (column,) = (identifier(name) for name in check.columns)
-            known = batch.session.arrow(
-                f"SELECT DISTINCT {column} FROM {batch.rows} "  # noqa: S608
-                f"WHERE {part} AND {column} IN ({batch.references[check.reference]})"
-            )
-            present[check.id] = known.column(0).to_pylist()
-        result = judge.results([check], frame(table, _types([check])), present)[check.id]
-        tally.add(result, table)
+            _by_reference(judge, batch, tally, table, part)
+        else:
+            result = judge.results([check], frame(table, _types([check])))
+            tally.add(result[check.id], table)
 
 
-def _partitions(columns: Sequence[str], rows: int, chunk_rows: int) -> Iterator[str]:
-    """Predicates that split the rows into parts of about `chunk_rows`; equal keys stay together."""
-    count = -(-rows // chunk_rows)
+def _by_reference(judge: Judge, batch: Batch, tally: Tally, table: pa.Table, part: str) -> None:
+    """Judges the keys beside those found: one that was not found is null there.
+
+    As one list of values the known keys would cost Great Expectations minutes.
+    """
+    check, reference = tally.check, tally.check.reference
+    assert reference is not None
+    (name,), column = check.columns, identifier(check.columns[0])
+    there = table.filter(pc.is_valid(table[name]))
+    nulls = table.num_rows - there.num_rows
+    known = batch.session.arrow(
+        f"SELECT DISTINCT {column} FROM {batch.rows} "  # noqa: S608 - quoted names
+        f"WHERE {part} AND {column} IN ({batch.references[reference]})"
+    )
+    types = _types([check])
+    rows = frame(there, types)
+    rows[name] = rows[name].where(rows[name].isin(frame(known, types)[name]))
+    found = replace(check, rule=RULES["expect_column_values_to_not_be_null"], arguments={})
+    tally.rows += nulls
+    tally.missing += nulls
+    tally.add(judge.results([found], rows)[check.id], there)
+
+
+def _partitions(columns: Sequence[str], rows: int, part_rows: int) -> Iterator[str]:
+    """Predicates that split the rows into parts of about `part_rows`; equal keys stay together."""
+    count = -(-rows // part_rows)
     if count <= 1:
         yield "TRUE"
         return
@@ -220,7 +235,7 @@ def _by_set(judge: Judge, batch: Batch, tally: Tally) -> None:
     if rows is None:
         tally.judged = False
         return
-    tally.add(judge.results([check], rows, {})[check.id], None)
+    tally.add(judge.results([check], rows)[check.id], None)
 
 
 def _set_frame(batch: Batch, check: Check) -> pd.DataFrame | None:
