@@ -69,6 +69,15 @@ def test_a_glob_reads_all_files_in_order_and_numbers_their_rows_through(project:
     ]
 
 
+def test_rows_keep_their_numbers_when_two_threads_read_a_large_file(project: Project) -> None:
+    body = "".join(f'{n},"{n * 7}"\n' for n in range(1, 400_001))
+    project.write("p.csv", "product_id,name\n" + body)
+    found = rows(project.pull("products", "p.csv"))
+    assert [(row["_row"], row["product_id"]) for row in found] == [
+        (n, str(n)) for n in range(1, 400_001)
+    ]
+
+
 @pytest.mark.parametrize(
     ("encoding", "declared"),
     [

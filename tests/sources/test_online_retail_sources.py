@@ -1,5 +1,7 @@
 """The public Online Retail file, staged whole by the tutorial's own sources and queries."""
 
+import csv
+import gzip
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,7 +42,11 @@ def test_every_line_invoice_and_customer_of_the_real_file_is_staged(project: Pro
     assert without == [["customer_id: missing"]] * 3_710
     assert not any(lines["_problems"].to_pylist())
     assert pc.count_distinct(lines["order_id"]).as_py() == 25_900
-    assert lines["_row"].to_pylist() == list(range(1, 541_910))
+    in_order = lines.select(["_row", "order_id", "line_number"]).sort_by("_row")
+    assert in_order["_row"].to_pylist() == list(range(1, 541_910))
+    with gzip.open(FILE, "rt", encoding="utf-8", newline="") as stream:
+        invoices = [row["InvoiceNo"] for row in csv.DictReader(stream)]
+    assert in_order["order_id"].to_pylist() == invoices
     total = Decimal("9747747.9340")
     assert pc.sum(orders["amount"]).as_py() == pc.sum(lines["amount"]).as_py() == total
     known = orders.filter(pc.is_valid(orders["customer_id"])).select(["order_id", "customer_id"])

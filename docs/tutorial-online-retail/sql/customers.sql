@@ -1,10 +1,10 @@
 -- One row per customer. The file has no contact details: they are made up from the id, with
--- names under example.com and numbers Ofcom keeps for fiction, so that nobody can be reached.
+-- addresses under example.com and London numbers kept for fiction, so that nobody is reached.
 -- Rows without a customer are one row without an id, which goes to quarantine: nobody is lost.
 SELECT
     CustomerID AS customer_id,
     CASE WHEN CustomerID <> '' THEN 'customer' || CustomerID || '@example.com' END AS email,
-    CASE WHEN CustomerID <> '' THEN '+447700900' || right('00' || (CustomerID::INTEGER % 1000), 3)
+    CASE WHEN CustomerID <> '' THEN '+442079460' || right('00' || (CustomerID::INTEGER % 1000), 3)
         END AS phone,
     'Customer ' || CustomerID AS first_name,
     'en' AS language,
