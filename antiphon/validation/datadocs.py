@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.validation.circumstances import Circumstances
-from antiphon.validation.contract import Scope
 from antiphon.validation.results import Result, Verdict, shown
+from antiphon.validation.rules import Scope
 from antiphon.validation.suite import arguments
 
 _OUTSIDE = re.compile(

@@ -1,7 +1,7 @@
 """The table of expectations in docs/validation.md, generated from the contract."""
 
 from antiphon.entities import ColumnType
-from antiphon.validation.contract import RULES, Rule, Scope
+from antiphon.validation.rules import RULES, Rule, Scope
 
 BEGIN, END = "<!-- expectations: begin -->", "<!-- expectations: end -->"
 

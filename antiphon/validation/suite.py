@@ -21,9 +21,10 @@ from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
 from antiphon.validation.arguments import Argument, Reference
 from antiphon.validation.batch import Batch
-from antiphon.validation.contract import RULES, Check, Scope
+from antiphon.validation.contract import Check
 from antiphon.validation.frames import encoded, frame
 from antiphon.validation.predicates import identifier, present
+from antiphon.validation.rules import RULES, Scope
 
 POSITIONS_KEPT = 1000
 KEY_CHUNKS = 4  # chunks to a partition: key projections are narrow

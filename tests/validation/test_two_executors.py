@@ -19,8 +19,9 @@ from validation_data import EngineSession, Staging, circumstances, table, unders
 
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, ExecutorsDisagree
-from antiphon.validation.contract import RULES, Check, Scope
+from antiphon.validation.contract import Check
 from antiphon.validation.frames import series
+from antiphon.validation.rules import RULES, Scope
 from antiphon.validation.suite import Judge
 from antiphon.validation.validate import Validation
 
