@@ -10,7 +10,7 @@ from antiphon.errors import LakeError
 from antiphon.lake.failures import explained
 
 
-class LakeBusy(LakeError):  # noqa: N818
+class LakeBusy(LakeError):
     """Another process is changing the lake."""
 
 
