@@ -189,8 +189,9 @@ class Runs:
         return _as_run(row) if row else None
 
     def latest(self, flow: str | None = None, limit: int = 50) -> list[Run]:
-        """The latest runs, newest first."""
-        query = _query().order_by(runs.c.started_at.desc(), runs.c.ordinal.desc()).limit(limit)
+        """The latest runs, newest business day first, its runs by falling number."""
+        newest = (runs.c.business_day.desc(), runs.c.ordinal.desc(), runs.c.flow)
+        query = _query().order_by(*newest).limit(limit)
         if flow is not None:
             query = query.where(runs.c.flow == flow)
         return self._runs(query)

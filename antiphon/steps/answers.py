@@ -117,7 +117,8 @@ def preview(project: Project, name: str, customer_id: str | None = None) -> list
     zone = project.configuration.settings.business.timezone
     moment = Moment(project.clock(), business_day(project.clock(), zone), zone)
     person = _person(project, campaign, moment, customer_id)
-    templates, signer = templates_of(project), signer_of(project)
+    templates = templates_of(project)
+    links = signer_of(project).links(keys.digest("preview", name, person["customer_id"]))
     language = templates.language(person["language"])
     previews = []
     for arm in campaign.arms:
@@ -128,7 +129,7 @@ def preview(project: Project, name: str, customer_id: str | None = None) -> list
             held = ""
             try:
                 content = templates.render(
-                    campaign.message, arm, language, channel, values, signer.links("preview")
+                    campaign.message, arm, language, channel, values, links
                 )
             except MessageHeld as error:
                 held = str(error)

@@ -1,0 +1,49 @@
+"""What a dead sender had in flight: in doubt, and tried again only where it certainly never left."""
+
+from outbox_scene import MINUTE, NOW, rows, scene
+
+from antiphon.ledger import Ledger
+from antiphon.states import MessageState
+
+S = MessageState
+
+
+def test_only_the_messages_of_dead_holders_are_recovered_before_their_claim_runs_out(
+    ledger: Ledger,
+) -> None:
+    day = scene(ledger, rows(4))
+    dead = ledger.messages.claim("email", 2, NOW, "dead", MINUTE)
+    alive = ledger.messages.claim("email", 2, NOW, "alive", MINUTE)
+    assert ledger.messages.holders() == {"dead", "alive"}
+    assert ledger.messages.recover(NOW, ["dead"]) == 2
+    doubtful = ledger.messages.in_doubt("email")
+    assert [message.message_id for message in doubtful] == sorted(m.message_id for m in dead)
+    assert ledger.messages.in_doubt("sms") == []
+    assert ledger.messages.get(alive[0].message_id).state is S.SENDING  # type: ignore[union-attr]
+    assert day.states() == {"in_doubt": 2, "sending": 2}
+
+
+def test_a_new_attempt_is_the_same_message_again_and_may_leave_at_once(ledger: Ledger) -> None:
+    day = scene(ledger, rows(1))
+    (first,) = ledger.messages.claim("email", 9, NOW, "dead", MINUTE)
+    ledger.messages.recover(NOW, ["dead"])
+    ids = {first.message_id: "f" * 32}
+    assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 1
+    assert day.states() == {"planned": 1, "refused": 1}
+    (second,) = ledger.messages.claim("email", 9, NOW, "alive", MINUTE)
+    assert (second.message_id, second.attempt) == ("f" * 32, first.attempt + 1)
+    for name in ("occurrence_key", "customer_id", "values_json", "address", "run_id", "expires_at"):
+        assert getattr(second, name) == getattr(first, name)
+    assert [entry.state for entry in ledger.messages.log("f" * 32)] == [S.PLANNED, S.SENDING]
+    assert ledger.messages.log(first.message_id)[-1].evidence == '{"found": "nothing"}'
+
+
+def test_trying_again_twice_or_what_is_not_in_doubt_adds_nothing(ledger: Ledger) -> None:
+    day = scene(ledger, rows(2))
+    (first,) = ledger.messages.claim("email", 1, NOW, "dead", MINUTE)
+    ledger.messages.recover(NOW, ["dead"])
+    ids = {first.message_id: "f" * 32, "unknown": "e" * 32}
+    assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 1
+    assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 0
+    assert ledger.messages.try_again({}, {}, NOW) == 0
+    assert day.states() == {"planned": 2, "refused": 1}
