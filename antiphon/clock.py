@@ -1,4 +1,4 @@
-"""The one clock, made at the edge (commands, flows) and handed inwards; nobody else asks for now."""
+"""The one clock, made at the edge (commands, flows) and handed inwards; no other asks for now."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta

@@ -49,7 +49,8 @@ def bucket_sql(expression: str, buckets: int) -> str:
 def occurrence_key(campaign: str, step: str, unit: str, anchor: str) -> str:
     """The one time a campaign (the parent, under `for_each`) speaks to a unit: DESIGN §8.
 
-    The unit comes last, as it alone may hold any character. `anchor` is `once`, a year, an event id, an enrolment or the ordinal of a repeat, never a day.
+    The unit comes last, as it alone may hold any character. `anchor` is `once`, a year, an event
+    id, an enrolment or the ordinal of a repeat, never the run's day.
     """
     return "|".join((campaign, step, anchor, unit))
 

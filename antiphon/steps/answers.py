@@ -128,9 +128,7 @@ def preview(project: Project, name: str, customer_id: str | None = None) -> list
             content: Email | Sms | None = None
             held = ""
             try:
-                content = templates.render(
-                    campaign.message, arm, language, channel, values, links
-                )
+                content = templates.render(campaign.message, arm, language, channel, values, links)
             except MessageHeld as error:
                 held = str(error)
             previews.append(

@@ -1,4 +1,4 @@
-"""What a dead sender had in flight: in doubt, and tried again only where it certainly never left."""
+"""What a dead sender had in flight: in doubt; tried again only where it certainly never left."""
 
 from outbox_scene import MINUTE, NOW, rows, scene
 
