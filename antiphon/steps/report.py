@@ -4,6 +4,8 @@ import csv
 import io
 import shutil
 from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 
 from antiphon.policy.summary import CampaignSummary
 from antiphon.steps.intake import LEDGER, ledger_mark, stage_own
@@ -23,20 +25,29 @@ def collect(run: Run) -> Counts:
             for entity in ("consents", "contacts")
         }
         change.set_watermark(LEDGER, mark)
-        change.publish()
+        run.publish(change)
     return {entity: merged.clean - merged.unchanged for entity, merged in counts.items()}
 
 
 @step("report")
 def report(run: Run) -> Counts:
-    """The table of the day beside the run's log; then old snapshots and staged files go."""
+    """The table of the day beside the run's log; then what is kept long enough goes."""
     summaries = run.summaries()
     run.write("report.csv", day_csv(summaries))
     lake = run.project.lake
     lake.unpin(run.id)
-    cleaned = lake.clean(run.now, run.project.configuration.settings.lake.retention)
+    retention = run.project.configuration.settings.lake.retention
+    cleaned = lake.clean(run.now, retention)
+    expire_validation(run.project.var / "runs", run.record.business_day - retention.validation)
     shutil.rmtree(lake.path / "staging" / run.id, ignore_errors=True)
     return {"campaigns": len(summaries), "snapshots_cleaned": cleaned.snapshots}
+
+
+def expire_validation(runs: Path, first_kept: date) -> None:
+    """Remove validation results of runs before a business day; their folders are named by it."""
+    for folder in runs.glob("????-??-??-*"):
+        if folder.name[:10] < first_kept.isoformat():
+            shutil.rmtree(folder / "validation", ignore_errors=True)
 
 
 def day_csv(summaries: Sequence[CampaignSummary]) -> str:
