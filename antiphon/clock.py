@@ -22,6 +22,12 @@ def clock_from(start: datetime) -> Clock:
     return lambda: start.astimezone(UTC) + timedelta(seconds=monotonic() - began)
 
 
+@lru_cache(maxsize=4)
+def no_earlier(clock: Clock, start: datetime) -> Clock:
+    """The clock, showing `start` until then: a run's time never goes back, even rehearsed again."""
+    return lambda: max(clock(), start)
+
+
 def business_day(instant: datetime, zone: str) -> date:
     """The day of `instant` in the business time zone."""
     return instant.astimezone(ZoneInfo(zone)).date()

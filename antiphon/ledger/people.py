@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Engine, and_, func, select, update
+from sqlalchemy import Engine, and_, func, or_, select, update
 
 from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.engine import listed, next_revision, reading, writing
@@ -77,9 +77,15 @@ class People:
         with writing(self._engine) as connection:
             return connection.execute(change).rowcount == 1
 
-    def suppressions_table(self) -> pa.Table:
-        """channel, address_key of every suppression in force."""
-        query = select(suppressions.c.channel, suppressions.c.address_key).where(IN_FORCE)
+    def suppressions_table(self, at: datetime) -> pa.Table:
+        """channel, address_key of every suppression in force at the instant `at`.
+
+        Later ones stop messages as they are claimed: see `suppressed_now`.
+        """
+        query = select(suppressions.c.channel, suppressions.c.address_key).where(
+            suppressions.c.suppressed_at <= at,
+            or_(suppressions.c.lifted_at.is_(None), suppressions.c.lifted_at > at),
+        )
         with read_bulk(self._engine, query, SUPPRESSED) as reader:
             return reader.read_all()
 

@@ -159,7 +159,7 @@ def _person(
         else [keys.bucket_of(customer_id, snapshot.buckets)]
     )
     for bucket in buckets:
-        tables = {"suppressions": project.ledger.people.suppressions_table()}
+        tables = {"suppressions": project.ledger.people.suppressions_table(moment.as_of)}
         with project.lake.session(snapshot, bucket=bucket, tables=tables) as session:
             found = _found(session, project, moment, condition.sql, customer_id)
         if found:

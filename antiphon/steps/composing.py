@@ -97,7 +97,7 @@ class Composer:
         lacking = " OR ".join(f'"{name}" IS NULL' for name in nullable)
         rows = self.session.rows(
             f"{self._messages_sql(campaign)} AND outcome = 'send' AND ({lacking}) "
-            f"LIMIT {RISKY_ROWS}"
+            f"ORDER BY customer_id LIMIT {RISKY_ROWS}"
         )
         names = list(self._columns(campaign))
         held = {}

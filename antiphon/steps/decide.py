@@ -17,6 +17,7 @@ from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import build_frames
 from antiphon.steps.run import Counts, Run, step
 
+SETTLED = "settled.parquet"  # beside the held rows of every bucket
 _LACKING = pa.schema(dict.fromkeys(("campaign", "customer_id", "variable"), pa.string()))
 
 
@@ -29,7 +30,7 @@ def segment(run: Run) -> Counts:
     frames = build_frames(run.project, snapshot, run.moment, run.campaigns, folder)
     with lake.change(run.id, day=run.record.business_day) as change:
         change.add_files("frames", run.id, frames.paths)
-        change.publish()
+        run.publish(change)
     run.write("segments.json", json.dumps(frames.segments, indent=1))
     return {"customers": frames.customers, "segments": len(frames.segments)}
 
@@ -40,17 +41,20 @@ def decide(run: Run) -> Counts:
     lake, ledger = run.project.lake, run.project.ledger
     day = day_of(run)
     folder = lake.path / "decisions" / run.id
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
     with lake.session(day.snapshot) as session:
         composer = Composer(run.project, run.moment, session)
-        summaries = write_decisions(day, composer, folder)
-        if run.record.dry_run:
-            shutil.rmtree(folder)
-            run.write_summaries(summaries)
-            return _totals(summaries)
-        with lake.change(run.id, day=run.record.business_day) as change:
-            change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
-            change.publish()
+        if lake.current().files("decisions", run.id):  # published, then killed: they stand
+            summaries = recall_decisions(day, composer, folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
+            summaries = write_decisions(day, composer, folder)
+            if run.record.dry_run:
+                shutil.rmtree(folder)
+                run.write_summaries(summaries)
+                return _totals(summaries)
+            with lake.change(run.id, day=run.record.business_day) as change:
+                change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
+                run.publish(change)
         keep_templates(ledger, composer.templates, day.campaigns)
         proofs: list[str] = []
         for campaign in day.campaigns:
@@ -107,9 +111,22 @@ def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Campaign
             CASE WHEN l.variable IS NULL THEN s.attempt END AS attempt)
         FROM settled s LEFT JOIN lacking l USING (campaign, customer_id) ORDER BY customer_id
         """,
-        folder / "settled.parquet",
+        folder / SETTLED,
     )
-    counts = session.rows(
+    return _summaries(day, composer, folder)
+
+
+def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[CampaignSummary]:
+    """As `write_decisions`, from what it left in `folder`."""
+    settled = composer.session.arrow(
+        f"SELECT * EXCLUDE run_id FROM read_parquet('{folder / SETTLED}')"
+    )
+    composer.choose(settled, day.frames, day.campaigns)
+    return _summaries(day, composer, folder)
+
+
+def _summaries(day: Day, composer: Composer, folder: Path) -> list[CampaignSummary]:
+    counts = composer.session.rows(
         f"SELECT campaign, outcome, rule, count(*) FROM read_parquet('{folder}/*.parquet') "
         "GROUP BY ALL"
     )

@@ -67,7 +67,7 @@ def build_frames(
     used = frozenset[str]().union(*(condition.columns for condition in asked))
     sql = frame_sql(configuration.files, configuration.sources, used)
     parameters = moment_parameters(moment.as_of, moment.business_day, moment.zone)
-    tables = {"suppressions": project.ledger.people.suppressions_table()}
+    tables = {"suppressions": project.ledger.people.suppressions_table(moment.as_of)}
     paths: list[Path] = []
     counted = [0] * (1 + len(segments))
     for bucket in range(snapshot.buckets):

@@ -26,9 +26,10 @@ def is_dead(holder: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """The kernel's start time of a process; '' where the system does not tell."""
+    """The kernel's start time of a process; '' where the system does not tell, or it is over."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    state, *rest = stat.rpartition(")")[2].split()
+    return "" if state == "Z" else rest[18]

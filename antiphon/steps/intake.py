@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from antiphon.entities import SOURCE_ENTITIES, ColumnType
+from antiphon.errors import UserFilesError
 from antiphon.lake import Change, Snapshot
 from antiphon.ledger import Ledger
 from antiphon.sources.pull import Pull, Pulled, pull_sources
@@ -30,9 +31,14 @@ PULLS_KEPT = 14
 
 @dataclass(frozen=True)
 class Intake:
-    """What a run pulled, kept beside its staged files. `mark`: of the ledger, before pulling."""
+    """What a run pulled, kept beside its staged files.
+
+    `base`: the snapshot it was compared with, `published`: the run that had published it (''),
+    `mark`: of the ledger, before pulling.
+    """
 
     base: int
+    published: str
     mark: int
     sources: tuple[Pulled, ...]
     firsts: tuple[str, ...]  # entities with a source that was never pulled before
@@ -56,7 +62,13 @@ class Intake:
             Pulled(**{**one, "files": tuple(staging / path for path in one["files"])})
             for one in document["sources"]
         )
-        return cls(document["base"], document["mark"], sources, tuple(document["firsts"]))
+        return cls(
+            document["base"],
+            document["published"],
+            document["mark"],
+            sources,
+            tuple(document["firsts"]),
+        )
 
 
 @step("pull")
@@ -66,6 +78,7 @@ def pull(run: Run) -> Counts:
     shutil.rmtree(project.lake.staging(run.id))  # what a killed attempt left
     staging = project.lake.staging(run.id)
     base = project.lake.current()
+    project.lake.pin(base.id, run.id)
     mark = project.ledger.history.mark()
     pulled = pull_sources(
         project.configuration.sources,
@@ -86,7 +99,7 @@ def pull(run: Run) -> Counts:
     stage_own(project.ledger, ledger_mark(base), staging / "own")
     fresh = tuple(one for one in pulled if not one.skipped)
     firsts = tuple(sorted({one.entity for one in fresh if one.source not in base.watermarks}))
-    Intake(base.id, mark, fresh, firsts).save(staging)
+    Intake(base.id, publisher(base), mark, fresh, firsts).save(staging)
     counts = Counter[str]()
     for one in pulled:
         counts[one.entity] += one.rows
@@ -99,6 +112,12 @@ def stage_own(ledger: Ledger, since: int, folder: Path) -> None:
         _write_own(iter(reader), reader.schema, folder / "contacts.parquet")
     acts = ledger.people.consents_since(since)
     _write_own(iter(acts.to_batches()), acts.schema, folder / "consents.parquet")
+
+
+def publisher(snapshot: Snapshot) -> str:
+    """The run that brought the snapshot its facts, '' for an empty lake."""
+    published: Any = snapshot.watermarks.get(PUBLISHED) or {"run_id": ""}
+    return str(published["run_id"])
 
 
 def ledger_mark(snapshot: Snapshot) -> int:
@@ -164,15 +183,22 @@ def publish(run: Run) -> Counts:
     """Merge the clean rows, keep the quarantine, publish one snapshot, and pin it."""
     lake, staging = run.project.lake, run.project.lake.staging(run.id)
     with lake.change(run.id, day=run.record.business_day) as change:
-        done: dict[str, Any] = change.before.watermarks.get(PUBLISHED) or {}  # type: ignore[assignment]
-        if done.get("run_id") == run.id:  # killed after publishing and before saying so
+        intake = Intake.load(staging)
+        latest = publisher(change.before)
+        if latest == run.id:  # killed after publishing and before saying so
+            done: Any = change.before.watermarks[PUBLISHED]
             counts, snapshot = done["counts"], change.before
+        elif latest != intake.published:
+            raise UserFilesError(
+                f"run {run.id} pulled before run {latest} published newer facts: it is over.\n"
+                "  Repeat it: a new run pulls again."
+            )
         else:
-            counts = _merge(change, Intake.load(staging), staging)
+            counts = _merge(change, intake, staging)
             change.set_watermark(PUBLISHED, {"run_id": run.id, "counts": {**counts}})
             if quarantine := sorted((staging / "quarantine").glob("*/*.parquet")):
                 change.add_files("quarantine", run.id, quarantine)
-            snapshot = change.publish()
+            snapshot = run.publish(change)
     lake.pin(snapshot.id, run.id)
     run.pin(snapshot_id=snapshot.id, history_mark=ledger_mark(snapshot))
     return dict(counts)

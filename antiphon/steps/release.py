@@ -21,7 +21,7 @@ def audit(run: Run) -> Counts:
     configuration = run.project.configuration
     with run.project.ledger.history.contacts_since(run.history_mark) as reader:
         table = reader.read_all()
-    suppressions = run.project.ledger.people.suppressions_table()
+    suppressions = run.project.ledger.people.suppressions_table(run.moment.as_of)
     tables = {"everything": table, "suppressions": suppressions, "recent": day.recent()}
     breaches = Counter[str]()
     examples: dict[str, list[str]] = defaultdict(list)

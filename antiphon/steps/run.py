@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from antiphon.campaigns.models import Campaign
-from antiphon.clock import Clock, business_day
+from antiphon.clock import Clock, business_day, no_earlier
 from antiphon.errors import AuditFailed, LeaseLost, LedgerError, RunBusy, UserFilesError
+from antiphon.lake import Change, Snapshot
 from antiphon.ledger import Lease, Ledger, RunState
 from antiphon.ledger import Run as Record
 from antiphon.policy.moment import Moment
@@ -80,11 +81,11 @@ class Run:
         return self.record.history_mark or 0
 
     def write(self, name: str, text: str) -> Path:
-        """Leave a file in the run's folder."""
+        """Leave a file in the run's folder, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / name
-        path.write_text(text, encoding="utf-8")
-        return path
+        path, fresh = self.folder / name, self.folder / f".{name}.new"
+        fresh.write_text(text, encoding="utf-8")
+        return fresh.replace(path)
 
     def write_summaries(self, summaries: Sequence[CampaignSummary]) -> None:
         """Keep the table of the day."""
@@ -101,6 +102,11 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / WARNINGS).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+
+    def publish(self, change: Change) -> Snapshot:
+        """Publish a change of the lake; raises LeaseLost when another run took over."""
+        check_lease(self.project.ledger, self.record, self.project.clock)
+        return change.publish()
 
     def pin(self, *, snapshot_id: int, history_mark: int) -> None:
         """Pin what the run works from; what was pinned first stays."""
@@ -143,8 +149,9 @@ def running(
     """The id of the run to work on, its lease kept alive while the body works.
 
     It is the day's unfinished run, or a new one that pins the files. An error leaves it failed, to
-    be resumed by the next run of that day; a killed process leaves it running, and its lease runs
-    out. Raises RunBusy while another run is at work.
+    be resumed by the next run of that day (one in the user's files ends it: a new run reads the
+    mended ones); a killed process leaves it running, and its lease runs out. Raises RunBusy while
+    another run is at work.
     """
     project = open_project(root, clock)
     ledger = project.ledger
@@ -180,12 +187,30 @@ def running(
             verdict = _verdict(read_summaries(project.var / "runs" / record.run_id))
             ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
         except BaseException as error:
-            latest = ledger.runs.get(record.run_id)
-            if latest is not None and latest.state is RunState.RUNNING:
-                reason = str(error) or type(error).__name__
-                state = RunState.HELD if isinstance(error, AuditFailed) else RunState.FAILED
-                ledger.runs.finish(record.run_id, state, reason, clock())
+            _stopped(project, record, error)
             raise
+
+
+def _stopped(project: Project, record: Record, error: BaseException) -> None:
+    """Write down why the run stopped, unless another one took over.
+
+    Where the user's files or data are wrong, what the run pinned is wrong: it is over before
+    anything left, and the next one begins with the mended files.
+    """
+    runs, now = project.ledger.runs, project.clock()
+    latest = runs.get(record.run_id)
+    if latest is None or latest.state is not RunState.RUNNING:
+        return
+    if latest.lease_token != record.lease_token:
+        return
+    reason = str(error) or type(error).__name__
+    if isinstance(error, UserFilesError) and latest.released_at is None:
+        runs.abandon(record.run_id, reason, now)
+        project.lake.unpin(record.run_id)
+    elif isinstance(error, AuditFailed):
+        runs.finish(record.run_id, RunState.HELD, reason, now)
+    else:
+        runs.finish(record.run_id, RunState.FAILED, reason, now)
 
 
 def _verdict(summaries: Sequence[CampaignSummary]) -> str:
@@ -216,7 +241,7 @@ def _take_lease(ledger: Ledger, clock: Clock) -> Lease:
         if other is None or not is_dead(other.holder):
             raise
         log.info("the process that held the lease is gone: taking over")
-        ledger.leases.release(other, clock())
+        ledger.leases.release(other)
         return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
 
 
@@ -241,7 +266,7 @@ def _kept(ledger: Ledger, lease: Lease, clock: Clock) -> Iterator[None]:
     finally:
         stop.set()
         heart.join()
-        ledger.leases.release(lease, clock())
+        ledger.leases.release(lease)
 
 
 def open_run(root: Path, run_id: str, clock: Clock) -> Run:
@@ -250,11 +275,18 @@ def open_run(root: Path, run_id: str, clock: Clock) -> Run:
     record = ledger.runs.get(run_id)
     if record is None or record.files_hash is None:
         raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
+    lease = check_lease(ledger, record, clock)
+    files = ledger.contents.files(record.files_hash)
+    project = with_files(root, files, no_earlier(clock, record.as_of))
+    return Run(project, record, lease)
+
+
+def check_lease(ledger: Ledger, record: Record, clock: Clock) -> Lease:
+    """The lease under which the run works; raises LeaseLost when it is not its own any more."""
     lease = ledger.leases.holder(LEASE, clock())
     if lease is None or lease.token != record.lease_token:
-        raise LeaseLost(f"run {run_id} does not hold the lease any more: repeat it.")
-    project = with_files(root, ledger.contents.files(record.files_hash), clock)
-    return Run(project, record, lease)
+        raise LeaseLost(f"run {record.run_id} does not hold the lease any more: repeat it.")
+    return lease
 
 
 Work = Callable[[Run], Mapping[str, int]]

@@ -52,7 +52,7 @@ def write(ledger: Ledger, name: str, number: int) -> None:
     """Many short writing transactions that read first."""
     for i in range(number):
         lease = ledger.leases.acquire(f"{name}-{i}", name, MINUTE, NOW)
-        ledger.leases.release(lease, NOW)
+        ledger.leases.release(lease)
         ledger.people.consent_act(
             f"{name}-{i}", "email", "promo", granted=True, acted_at=NOW, source="test"
         )

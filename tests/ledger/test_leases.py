@@ -21,7 +21,7 @@ def test_tokens_grow_over_expiry_and_release(ledger: Ledger) -> None:
     for i in range(3):
         lease = ledger.leases.acquire("run", "a", MINUTE, NOW + i * HOUR)
         tokens.append(lease.token)
-    ledger.leases.release(lease, NOW + 2 * HOUR)
+    ledger.leases.release(lease)
     assert ledger.leases.holder("run", NOW + 2 * HOUR) is None
     tokens.append(ledger.leases.acquire("run", "b", MINUTE, NOW + 2 * HOUR).token)
     assert tokens == [1, 2, 3, 4]
@@ -44,7 +44,7 @@ def test_one_that_lost_its_lease_neither_writes_renews_nor_frees_it(ledger: Ledg
         ledger.runs.begin("daily", DAY, NOW, NOW, lease=old)
     with pytest.raises(LeaseLost):
         ledger.leases.renew(old, HOUR, NOW)
-    ledger.leases.release(old, NOW)
+    ledger.leases.release(old)
     assert ledger.leases.holder("run", NOW + MINUTE) == new
     assert ledger.runs.latest() == []
 

@@ -33,14 +33,18 @@ def test_the_bulk_tables_have_the_columns_of_the_lake() -> None:
 
 def test_a_suppressed_address_stays_so_until_lifted(ledger: Ledger) -> None:
     people = ledger.people
-    assert people.suppressions_table().num_rows == 0
+    assert people.suppressions_table(NOW + HOUR).num_rows == 0
     assert people.suppress("email", "k", reason="bounce", at=NOW, source="sendgrid")
     assert not people.suppress("email", "k", reason="complaint", at=NOW, source="page")
     assert people.suppress("sms", "k", reason="STOP", at=NOW, source="twilio")
     assert people.suppressed_now("email", ["k", "other"]) == {"k"}
     assert people.lift("email", "k", "new mailbox", NOW + HOUR)
     assert not people.lift("email", "k", "again", NOW + HOUR)
-    assert people.suppressions_table().to_pylist() == [{"channel": "sms", "address_key": "k"}]
+    sms, email = ({"channel": channel, "address_key": "k"} for channel in ("sms", "email"))
+    assert people.suppressions_table(NOW + HOUR).to_pylist() == [sms]
+    then = people.suppressions_table(NOW + MINUTE).sort_by("channel")
+    assert then.to_pylist() == [email, sms]
+    assert people.suppressions_table(NOW - MINUTE).num_rows == 0
     assert people.suppress("email", "k", reason="bounce", at=NOW + HOUR, source="sendgrid")
     assert people.suppressed_now("email", ["k"]) == {"k"}
 
