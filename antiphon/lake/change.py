@@ -67,7 +67,7 @@ class Change:
         """
         if store not in STORES:
             raise ValueError(f"no store {store!r}; there are {', '.join(STORES)}")
-        kept = tuple(self._taken_in(store, key, path) for path in paths)
+        kept = tuple(self._taken_in(store, key, *numbered) for numbered in enumerate(paths))
         stored = StoredFiles(kept, self._now, self._day)
         runs = {k: v for k, v in self._draft.stores.get(store, {}).items() if k != key}
         self._draft = replace(
@@ -102,12 +102,12 @@ class Change:
     def _buckets_for(self, entity: str, rows: int) -> int:
         return self._buckets or self._limits.buckets_for(entity, rows)
 
-    def _taken_in(self, store: str, key: str, path: Path) -> str:
+    def _taken_in(self, store: str, key: str, number: int, path: Path) -> str:
         root = self.before.root
         folder = root / store
         whole = path.absolute()
         if not whole.is_relative_to(folder):
-            target = folder / key / f"{self.before.id + 1:06d}-{path.name}"
+            target = folder / key / f"{self.before.id + 1:06d}-{number:03d}-{path.name}"
             with explained(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(whole, target)

@@ -1,18 +1,22 @@
-"""Bulk reading through Arrow (ADBC), never through Python rows."""
+"""Bulk reading through Arrow (ADBC), never through Python rows.
+
+The drivers are imported when first asked: they bring pandas along, which takes a second or two.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from adbc_driver_manager import Error
-from adbc_driver_manager.dbapi import Connection
 from sqlalchemy import Engine, Select
 
 from antiphon.errors import LedgerError
 from antiphon.ledger.engine import BEGIN, place, translated
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection
 
 BATCH_ROWS = "20000"
 
@@ -66,11 +70,13 @@ def _copy(engine: Engine, sql: str, path: str) -> None:
 @contextmanager
 def _rows(
     engine: Engine,
-    connect: Callable[[], Connection],
+    connect: "Callable[[], Connection]",
     sql: str,
     options: dict[str, str],
     schema: pa.Schema,
 ) -> Iterator[pa.RecordBatchReader]:
+    from adbc_driver_manager import Error  # noqa: PLC0415
+
     where = place(engine.url)
     try:
         connection = connect()
@@ -89,6 +95,8 @@ def _rows(
 def _batches(
     where: str, reader: pa.RecordBatchReader, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
+    from adbc_driver_manager import Error  # noqa: PLC0415
+
     try:
         for batch in reader:
             yield batch.cast(schema)

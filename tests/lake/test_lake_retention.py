@@ -131,3 +131,16 @@ def test_a_store_keeps_a_runs_files_under_its_key(dated: Lake, tmp_path: Path) -
     assert pq.read_table(kept).num_rows == 1
     assert kept.is_relative_to(dated.path / "quarantine")
     assert dated.current().files("frames") == []
+
+
+def test_files_of_one_name_are_all_kept(dated: Lake, tmp_path: Path) -> None:
+    paths = []
+    for entity, rows in (("customers", 1), ("orders", 2)):
+        (tmp_path / entity).mkdir()
+        paths.append(tmp_path / entity / "rows.parquet")
+        pq.write_table(pa.table({"row": ["{}"] * rows}), paths[-1])
+    with dated.change("test") as change:
+        change.add_files("quarantine", "run", paths)
+        change.publish()
+    kept = dated.current().files("quarantine", "run")
+    assert sorted(pq.read_table(path).num_rows for path in kept) == [1, 2]
