@@ -168,21 +168,13 @@ def running(
             log.info("resuming run %s with what it had pinned", record.run_id)
         else:
             parameters = {"campaigns": list(campaigns)} if campaigns else {}
-            record = _pinned(
-                project,
-                ledger.runs.begin(
-                    flow,
-                    day,
-                    clock(),
-                    clock(),
-                    dry_run=dry_run,
-                    parameters=parameters,
-                    lease=lease,
-                ),
-                lease,
+            now = clock()
+            record = ledger.runs.begin(
+                flow, day, now, now, dry_run=dry_run, parameters=parameters, lease=lease
             )
             log.info("run %s begins", record.run_id)
         try:
+            record = _pinned(project, record, lease)
             yield record.run_id
             verdict = _verdict(read_summaries(project.var / "runs" / record.run_id))
             ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
@@ -221,11 +213,11 @@ def _verdict(summaries: Sequence[CampaignSummary]) -> str:
 
 
 def _pinned(project: Project, record: Record, lease: Lease) -> Record:
-    """The new run with its files and the versions of its engines on record."""
+    """The run with its files and the versions of its engines on record; the first pinned stay."""
     engines = {name: version(name) for name in ENGINES} | {"python": platform.python_version()}
     return project.ledger.runs.pin(
         record.run_id,
-        record.started_at,
+        project.clock(),
         lease=lease,
         files_hash=project.ledger.contents.put_files(project.configuration.files),
         engine_versions=engines,
