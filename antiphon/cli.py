@@ -14,6 +14,7 @@ from antiphon.errors import AntiphonError, ExitCode
 MODULES = {
     "abandon": "running",
     "check": "files",
+    "clean": "running",
     "demo": "files",
     "deploy": "running",
     "features": "files",

@@ -1,13 +1,17 @@
 """Commands that look ahead on the last published snapshot: plan, segments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from antiphon.commands.screen import DAY_COLUMNS, as_json, at_option, day_row, opened, show
+from antiphon.commands.screen import DAY_COLUMNS, Row, as_json, at_option, day_row, opened, show
 from antiphon.errors import ExitCode
+
+if TYPE_CHECKING:
+    from antiphon.policy.summary import CampaignSummary
 
 
 @click.command()
@@ -29,20 +33,39 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     before = read_summaries(project.var / "runs" / last.run_id) if last else []
     sent_before = {one.campaign: one.sent for one in before}
     with planned(project, day.date() if day else None, campaigns or None) as found:
-        rows = [
-            {**day_row(one), "last run": one.sent - sent_before[one.campaign]}
-            if one.campaign in sent_before
-            else {**day_row(one), "last run": None}
-            for one in found.summaries
-        ]
+        missing = found.missing()
+        rows = [_plan_row(one, sent_before, missing) for one in found.summaries]
         title = f"Plan of {found.day.moment.business_day} on snapshot {found.day.snapshot.id}"
-    for row in rows:
-        difference = row["last run"]
-        row["last run"] = "new" if difference is None else f"{difference:+,}"
     show(title, [*DAY_COLUMNS, "last run"], rows, json_too=as_json)
-    if last and not as_json:
+    if as_json:
+        return ExitCode.DONE
+    if not rows:
+        click.echo("No campaign runs on this day: see `runs` in config/campaigns/.")
+    if last:
         click.echo(f"`last run`: messages more or fewer than {last.run_id} decided to send.")
+    for campaign, name, count in missing:
+        click.echo(f"{campaign}: {count:,} held, as their message would print {name}, not known.")
+    held = sum(count for _, _, count in missing)
+    advice = "; `default` in the template can say something else" if held else ""
+    click.echo(f"Messages held for a missing value: {held:,}{advice}.")
+    click.echo("Nothing was written. To send: antiphon run. To look: antiphon preview CAMPAIGN")
     return ExitCode.DONE
+
+
+def _plan_row(
+    one: "CampaignSummary",
+    sent_before: Mapping[str, int],
+    missing: Sequence[tuple[str, str, int]],
+) -> Row:
+    """A line of the plan; programs also get which values are missing how often."""
+    before = sent_before.get(one.campaign)
+    return {
+        **day_row(one),
+        "last run": "new" if before is None else f"{one.sent - before:+,}",
+        "missing values": {
+            name: count for campaign, name, count in missing if campaign == one.campaign
+        },
+    }
 
 
 @click.command()

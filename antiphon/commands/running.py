@@ -147,7 +147,7 @@ def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
     steps = [
         {
             "step": one.step,
-            "seconds": (one.finished_at - one.started_at).total_seconds()
+            "seconds": round((one.finished_at - one.started_at).total_seconds(), 2)
             if one.finished_at
             else None,
             "counts": ", ".join(f"{name} {count:,}" for name, count in one.counts.items()),
@@ -172,6 +172,30 @@ def abandon(root: Path | None, run_id: str, reason: str) -> int:
     withdrawn = project.ledger.runs.abandon(run_id, reason, project.clock())
     project.lake.unpin(run_id)
     click.echo(f"Run {run_id} is abandoned; {withdrawn:,} messages were withdrawn.")
+    return ExitCode.DONE
+
+
+@click.command()
+@at_option
+@click.pass_obj
+def clean(root: Path | None) -> int:
+    """Remove what is older than lake.retention says: old snapshots, quarantine, temporary files.
+
+    Every run does so at its end; by hand it helps when the disk is full. What an unfinished run or
+    a reader works on stays.
+
+    Example: antiphon clean
+    """
+    from antiphon.clock import business_day  # noqa: PLC0415
+    from antiphon.steps.report import clean as clean_up  # noqa: PLC0415
+
+    project = opened(root)
+    zone = project.configuration.settings.business.timezone
+    cleaned = clean_up(project, business_day(project.clock(), zone))
+    click.echo(
+        f"Removed {cleaned.snapshots:,} old snapshots and {cleaned.files:,} files "
+        f"({cleaned.bytes / 1e6:,.1f} MB) of {project.lake.path}."
+    )
     return ExitCode.DONE
 
 

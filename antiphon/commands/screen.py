@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from antiphon.project import Project
 
 Row = Mapping[str, Any]
+_NUMBERS = (int, float, Decimal)
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 
 
@@ -56,7 +58,7 @@ def show(
 
     table = Table(title=title or None, title_justify="left")
     for column in columns:
-        numeric = bool(rows) and all(isinstance(row.get(column), int | float) for row in rows)
+        numeric = bool(rows) and all(isinstance(row.get(column), _NUMBERS) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
@@ -69,7 +71,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
+    if isinstance(value, _NUMBERS):
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"

@@ -12,6 +12,7 @@ from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
 from antiphon.lake import Session
 from antiphon.policy.moment import Moment
+from antiphon.policy.rules import Rule
 from antiphon.policy.summary import CampaignSummary
 from antiphon.project import Project
 from antiphon.steps.composing import Composer
@@ -37,9 +38,14 @@ class Plan:
         """Holds `chosen`, the would-be messages with their values."""
         return self.composer.session
 
-    def decisions(self) -> str:
-        """A relation of all decisions."""
-        return f"read_parquet('{self.folder}/*.parquet')"
+    def missing(self) -> list[tuple[str, str, int]]:
+        """Messages that would print a value which is not known: campaign, value, how many."""
+        rows = self.session.rows(
+            "SELECT campaign, counters::JSON ->> 'variable' AS name, count(*) FROM "  # noqa: S608
+            f"read_parquet('{self.folder}/*.parquet', union_by_name = true) "
+            f"WHERE rule = '{Rule.MISSING_VALUE}' GROUP BY ALL ORDER BY ALL"
+        )
+        return [(campaign, name, count) for campaign, name, count in rows]
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from antiphon.lake import Cleaned
 from antiphon.policy.summary import CampaignSummary
+from antiphon.project import Project
 from antiphon.steps.intake import LEDGER, ledger_mark, stage_own
 from antiphon.steps.run import Counts, Run, step
 
@@ -36,11 +38,17 @@ def report(run: Run) -> Counts:
     run.write("report.csv", day_csv(summaries))
     lake = run.project.lake
     lake.unpin(run.id)
-    retention = run.project.configuration.settings.lake.retention
-    cleaned = lake.clean(run.now, retention)
-    expire_validation(run.project.var / "runs", run.record.business_day - retention.validation)
+    cleaned = clean(run.project, run.record.business_day)
     shutil.rmtree(lake.path / "staging" / run.id, ignore_errors=True)
     return {"campaigns": len(summaries), "snapshots_cleaned": cleaned.snapshots}
+
+
+def clean(project: Project, today: date) -> Cleaned:
+    """Remove what `lake.retention` lets go: snapshots, stores, staged files, validation results."""
+    retention = project.configuration.settings.lake.retention
+    cleaned = project.lake.clean(project.clock(), retention)
+    expire_validation(project.var / "runs", today - retention.validation)
+    return cleaned
 
 
 def expire_validation(runs: Path, first_kept: date) -> None:

@@ -1,8 +1,11 @@
 """Reports: the queries of sql/reports/ over the lake and what the ledger has learnt since."""
 
+# ruff: noqa: S608
+
 import pyarrow as pa
 
 from antiphon.errors import UserFilesError
+from antiphon.lake import Snapshot
 from antiphon.project import Project
 from antiphon.steps.intake import ledger_mark
 
@@ -23,5 +26,15 @@ def run_report(project: Project, name: str) -> pa.Table:
             " UNION ALL BY NAME SELECT * FROM recent"
         )
         session.execute("CREATE OR REPLACE TEMP VIEW contacts AS FROM latest")
+        session.execute(f"CREATE TEMP VIEW quarantine AS {_quarantine_sql(snapshot)}")
         zone = project.configuration.settings.business.timezone
         return session.arrow(sql, {"business_zone": zone} if "$business_zone" in sql else None)
+
+
+def _quarantine_sql(snapshot: Snapshot) -> str:
+    """Every row taken out that is still kept: run_id, entity, source, row_number, reasons, row."""
+    columns = "run_id, entity, source, row_number, reasons, row"
+    if paths := snapshot.files("quarantine"):
+        listed = ", ".join(f"'{path}'" for path in paths)
+        return f"SELECT {columns} FROM read_parquet([{listed}], union_by_name = true)"
+    return f"SELECT * FROM (VALUES ('', '', '', 0, [''], '')) AS nobody({columns}) WHERE false"
