@@ -1,6 +1,7 @@
 """Customers, orders, events and consents of any size, streamed to Parquet; always the same.
 
-A first load up to DAY, then one steady day on which 1 % of the customers have news.
+A first load up to the night before FIRST_DAY, then the news of 1 % of the customers between that
+day's noon and the morning of STEADY_DAY.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-DAY = "2026-05-12"
+FIRST_DAY = "2026-05-11"
+STEADY_DAY = "2026-05-12"
 ORDERS_EACH = 10
 NEWS_SHARE = 0.01
 SIZES = {"20k": 20_000, "100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
@@ -64,7 +66,7 @@ def generate(folder: Path, customers: int) -> Data:
     engine = duckdb.connect(config={"threads": 2, "preserve_insertion_order": False})
     engine.execute("set timezone = 'UTC'")
     engine.execute(_MACROS)
-    midnight = f"timestamptz '{DAY} 00:00:00+00'"
+    midnight = f"timestamptz '{FIRST_DAY} 00:00:00+00'"
     everybody = f"(select range as i from range({customers}))"
     news = f"(select i from {everybody} where chance(i, 90) < {NEWS_SHARE})"
     # A customer with a high chance(i, 30) ordered often and lately; the square makes few of those.
@@ -72,12 +74,12 @@ def generate(folder: Path, customers: int) -> Data:
         select range as n, floor(chance(range, 20) * chance(range, 19) * {customers})::bigint as i
         from range({customers * ORDERS_EACH}))"""
     past = f"{midnight} - to_seconds(3600 + (chance(n, 25) * 94600000)::bigint)"
-    today = f"{midnight} + to_seconds(3600 + (chance(n, 25) * 20000)::bigint)"
+    today = f"{midnight} + to_seconds(43200 + (chance(n, 25) * 60000)::bigint)"
     updated = f"{midnight} - to_seconds(86400 + (chance(i, 10) * 90000000)::bigint)"
     queries = {
-        "customers-0": _CUSTOMER.format(day=DAY, updated=updated, people=everybody),
+        "customers-0": _CUSTOMER.format(day=FIRST_DAY, updated=updated, people=everybody),
         "customers-1": _CUSTOMER.format(
-            day=DAY, updated=f"{midnight} + to_seconds(3600)", people=news
+            day=FIRST_DAY, updated=f"{midnight} + to_seconds(43200)", people=news
         ).replace("'Köln', 'Leipzig'", "'Bonn', 'Kiel'"),
         "orders-0": _ORDER.format(moment=past, orders=first_orders),
         "orders-1": _ORDER.format(
@@ -94,7 +96,8 @@ def generate(folder: Path, customers: int) -> Data:
             from range({customers})""",
         "events-1": f"""
             select 'N' || i as event_id, id_of(i) as customer_id, 'cart_abandoned' as event,
-                {midnight} + to_seconds(7200) as occurred_at from {news}""",
+                {midnight} + to_seconds(86400 + (chance(i, 43) * 20000)::bigint) as occurred_at
+            from {news}""",
         "consents-0": f"""
             select id_of(i) as customer_id, channel, 'promo' as category,
                 chance(i, if(channel = 'email', 50, 51)) < if(channel = 'email', 0.7, 0.4)
@@ -104,7 +107,7 @@ def generate(folder: Path, customers: int) -> Data:
             from {everybody}, (values ('email'), ('sms')) as channels(channel)""",
         "consents-1": f"""
             select id_of(i) as customer_id, 'email' as channel, 'promo' as category,
-                chance(i, 53) < 0.5 as granted, {midnight} + to_seconds(3600) as acted_at,
+                chance(i, 53) < 0.5 as granted, {midnight} + to_seconds(43200) as acted_at,
                 'web' as source from {news} where chance(i, 54) < 0.2""",
     }
     rows = {}

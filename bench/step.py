@@ -1,0 +1,129 @@
+"""One piece of work in a process of its own: `python -m bench.step ROOT WORK [RUN_ID]`.
+
+Prints one line of JSON: seconds and CPU seconds of the work, seconds from the interpreter's start
+until it began (imports, configuration), peak resident memory, and the work's counts. With
+BENCH_PROFILE=FOLDER also a profile of its calls, FOLDER/WORK.prof, for `python -m pstats`.
+"""
+
+import cProfile
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import duckdb
+
+from antiphon.audience.frame import scan_sql
+from antiphon.clock import business_day, edge_clock
+from antiphon.policy.moment import Moment
+from antiphon.project import Project, open_project
+from antiphon.steps.daily import steps_of
+from antiphon.steps.frames import audience_conditions, build_frames
+from antiphon.steps.run import todays_campaigns
+
+Counts = dict[str, int]
+STEPS = {do.__name__: do for do in steps_of(dry_run=False)}
+
+
+def features(project: Project) -> Counts:
+    """The customer frame and all audiences of the current snapshot, as segment and decide do."""
+    zone = project.configuration.settings.business.timezone
+    moment = Moment(project.clock(), business_day(project.clock(), zone), zone)
+    campaigns = todays_campaigns(project, moment.business_day)
+    snapshot = project.lake.current()
+    folder = project.var / "beside" / "frames"
+    frames = build_frames(project, snapshot, moment, campaigns, folder)
+    conditions = audience_conditions(project.configuration, campaigns)
+    people = 0
+    for bucket, path in enumerate(frames.paths):
+        with project.lake.session(snapshot, bucket=bucket) as session:
+            people += session.arrow(scan_sql(conditions, f"read_parquet('{path}')")).num_rows
+    return {"customers": frames.customers, "in_an_audience": people}
+
+
+def floor(project: Project) -> Counts:
+    """One bare group-by of the orders by customer with three aggregates, over the lake's files."""
+    buckets = project.lake.current().manifest.of("orders")
+    files = [str(project.lake.path / one.path) for bucket in buckets for one in bucket.data]
+    with duckdb.connect(config={"threads": 2}) as engine:
+        table = engine.sql(
+            "SELECT customer_id, count(*), sum(amount), max(ordered_at) "
+            "FROM read_parquet($files) GROUP BY customer_id",
+            params={"files": files},
+        ).to_arrow_table()
+    return {"customers": table.num_rows}
+
+
+def export(project: Project) -> Counts:
+    """The lake's visible rows as one Parquet file an entity, for pandas."""
+    folder = project.var / "beside" / "entities"
+    shutil.rmtree(folder, ignore_errors=True)
+    with project.lake.session() as session:
+        return {
+            name: session.write(f"SELECT * FROM {name}", folder / f"{name}.parquet")
+            for name in ("customers", "orders", "events", "consents", "contacts")
+        }
+
+
+def pandas(project: Project) -> Counts:
+    """The same in pandas: features to Parquet, and a mask for each audience."""
+    from bench import plain  # noqa: PLC0415 - imports pandas, which the other work does without
+
+    zone = project.configuration.settings.business.timezone
+    return plain.features_and_audiences(project.var / "beside", project.clock(), zone)
+
+
+BESIDE: dict[str, Callable[[Project], Counts]] = {
+    "features": features,
+    "floor": floor,
+    "export": export,
+    "pandas": pandas,
+}
+
+
+def _cpu() -> float:
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _age() -> float:
+    """Seconds since this process began."""
+    ticks = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    return uptime - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _peak_mib() -> float:
+    """Peak resident memory; unlike ru_maxrss it says nothing of the parent before exec."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def main(root: str, work: str, run_id: str = "") -> None:
+    """Do the work and print what it took."""
+    clock = edge_clock(os.environ)
+    project = open_project(Path(root), clock)
+    start, began, cpu = _age(), time.perf_counter(), _cpu()
+    profile = cProfile.Profile() if os.environ.get("BENCH_PROFILE") else nullcontext()
+    with profile:
+        counts = STEPS[work](Path(root), run_id, clock) if run_id else BESIDE[work](project)
+    measured = {
+        "start_seconds": start,
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": _cpu() - cpu,
+        "peak_mib": _peak_mib(),
+        "counts": counts,
+    }
+    if isinstance(profile, cProfile.Profile):
+        profile.dump_stats(Path(os.environ["BENCH_PROFILE"]) / f"{work}.prof")
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
