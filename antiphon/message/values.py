@@ -98,7 +98,7 @@ def encode(value: object) -> Json:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("an instant without a time zone")
-        return value.astimezone(UTC).isoformat()
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):

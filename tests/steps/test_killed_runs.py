@@ -1,0 +1,140 @@
+"""Killed at any step and repeated: no second message, and nobody forgotten."""
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_processes import KILLED, Kill, run, start
+from run_state import assert_same_end, state_of
+
+from antiphon.ledger.messages import Message, Messages
+from antiphon.ledger.recording import Recorded
+from antiphon.ledger.runs import Runs
+from antiphon.states import MessageState
+from antiphon.steps.daily import steps_of
+
+STEPS = tuple(step.__name__ for step in steps_of(dry_run=False))
+PUBLISH = "antiphon.lake.change:Change.publish"
+WRITE = "antiphon.lake.session:Session.write"
+PLAN = "antiphon.ledger.messages:Messages.plan"
+CLAIM = "antiphon.ledger.messages:Messages.claim"
+RECORD = "antiphon.ledger.messages:Messages.record"
+FILE = "antiphon.providers.local:LocalOutbox._write"
+BEGIN = "antiphon.ledger.runs:Runs.begin_step"
+FINISH = "antiphon.ledger.runs:Runs.finish_step"
+INSIDE = {
+    "pull": [("antiphon.steps.intake:stage_own", "before", 1)],
+    "validate": [(WRITE, "after", 1), (WRITE, "after", 4)],
+    "publish": [
+        ("antiphon.lake.change:Change.merge", "after", 3),
+        (PUBLISH, "before", 1),
+        ("antiphon.lake.change:publish", "before", 1),
+        (PUBLISH, "after", 1),
+        ("antiphon.lake.lake:Lake.pin", "after", 1),
+    ],
+    "segment": [(WRITE, "after", 1), (PUBLISH, "before", 1), (PUBLISH, "after", 1)],
+    "decide": [
+        (WRITE, "after", 1),
+        (PUBLISH, "before", 1),
+        (PUBLISH, "after", 1),
+        (PLAN, "after", 1),
+        (PLAN, "after", 5),
+        (PLAN, "after", 10),
+    ],
+    "audit": [("antiphon.lake.session:Session.rows", "after", 5)],
+    "render": [("antiphon.steps.release:_proof", "after", 7)],
+    "release": [("antiphon.ledger.messages:Messages.release", "after", 1)],
+    "dispatch": [
+        (CLAIM, "after", 1),
+        (FILE, "before", 3),
+        (FILE, "after", 5),
+        (RECORD, "before", 2),
+        (RECORD, "after", 2),
+        (CLAIM, "after", 2),
+    ],
+    "collect": [("antiphon.lake.change:Change.merge", "after", 1), (PUBLISH, "after", 1)],
+    "report": [("antiphon.lake.lake:Lake.unpin", "after", 1)],
+}
+MOMENTS = 20
+
+
+def kills(step: str) -> list[Kill]:
+    """As the step begins, within it, when its work is done, and when that is on record."""
+    inside = [Kill(step, place, when, call) for place, when, call in INSIDE[step]]
+    ends = [Kill(step, FINISH, "before"), Kill(step, FINISH, "after")]
+    return [Kill(step, BEGIN, "after"), *inside, *ends]
+
+
+def test_a_run_killed_within_and_between_all_its_steps_ends_as_if_undisturbed(
+    project: Path, undisturbed: Path
+) -> None:
+    for step in STEPS:
+        for kill in kills(step):
+            assert run(project, kill) == KILLED, kill
+            state_of(project).facts()  # readable all the time
+    assert run(project) == 0
+    assert_same_end(project, undisturbed)
+    tried_again = [one for one in state_of(project).messages() if one.attempt == 2]
+    assert tried_again, "no message was killed between claim and file"
+    delivered = state_of(project).files()
+    assert run(project) == 0, "a run after it is a new one"
+    assert state_of(project).files() == delivered
+    assert state_of(project).runs == ["finished", "finished"]
+
+
+def test_runs_killed_at_random_moments_end_as_if_undisturbed(
+    untouched: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(20260512)
+    killed, number = 0, 0
+    while killed < MOMENTS:
+        number += 1
+        root = shutil.copytree(untouched, tmp_path / f"project-{number}")
+        for _ in range(6):
+            process = start(root)
+            process.join(chance.uniform(0.05, 2.0))
+            if process.exitcode is not None:
+                break
+            process.kill()
+            process.join()
+            killed += 1
+        if not state_of(root).project.ledger.runs.latest() or "finished" not in state_of(root).runs:
+            assert run(root) == 0
+        assert_same_end(root, undisturbed)
+
+
+def test_a_sender_that_claims_only_after_sending_fails_these_claims(
+    project: Path, undisturbed: Path
+) -> None:
+    assert run(project, Kill("dispatch", FILE, "after", 5), claim_after_sending) == KILLED
+    assert run(project, setup=claim_after_sending) == 0
+    assert state_of(project).accepted() == state_of(undisturbed).accepted()
+    with pytest.raises(AssertionError, match="handed over twice"):
+        assert_same_end(project, undisturbed)
+
+
+def claim_after_sending() -> None:
+    """Spoil the sender: what is due is read, sent, and only then marked."""
+    claim, record = Messages.claim, Messages.record
+    due: list[tuple[Any, ...]] = []
+
+    def read(self: Messages, channel: str, limit: int, *rest: Any) -> list[Message]:
+        due[:] = [(channel, limit, *rest)]
+        runs = [run.run_id for run in Runs(self._engine).latest()]
+        planned = [
+            one
+            for run_id in runs
+            for one in self.of_run(run_id)
+            if one.state is MessageState.PLANNED and one.channel == channel
+        ]
+        return sorted(planned, key=lambda one: (one.not_before, one.message_id))[:limit]
+
+    def mark(self: Messages, outcomes: Any, *rest: Any) -> Recorded:
+        if due:
+            claim(self, *due.pop())
+        return record(self, outcomes, *rest)
+
+    Messages.claim = read  # type: ignore[method-assign]
+    Messages.record = mark  # type: ignore[method-assign]
