@@ -5,17 +5,17 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.runtime import flow_run
 from prefect.client.schemas import State
+from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
-from antiphon.errors import RunBusy
+from antiphon.errors import AntiphonError, RunBusy
 from antiphon.steps.run import running
 from tasks.audit import audit
 from tasks.collect import collect
 from tasks.decide import decide
 from tasks.dispatch import dispatch
-from tasks.edge import clock, day_table, root, scheduled_day
+from tasks.edge import clock, day_table, resolved_day, root
 from tasks.publish import publish
 from tasks.pull import pull
 from tasks.release import release
@@ -26,8 +26,10 @@ from tasks.validate import validate
 
 
 def _name() -> str:
-    day = flow_run.parameters.get("business_day")
-    return f"daily-{day or flow_run.scheduled_start_time.date()}"
+    try:
+        return f"daily-{resolved_day(flow_run.parameters.get('business_day'))}"
+    except AntiphonError:  # the flow itself will say what is wrong
+        return "daily"
 
 
 @flow(name="daily", flow_run_name=_name)
@@ -43,7 +45,7 @@ def daily(
         campaigns: only these; absent: every campaign whose period includes the day.
         dry_run: decide and show, but write no message and send nothing.
     """
-    day = business_day or scheduled_day()
+    day = resolved_day(business_day)
     try:
         with running(root(), "daily", day, campaigns, dry_run=dry_run, clock=clock()) as run_id:
             pull(run_id)

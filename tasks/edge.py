@@ -1,6 +1,7 @@
 """Where flows meet the machine: the project's folder, the clock, a schedule's business day."""
 
 import os
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from antiphon.errors import AntiphonError
 from antiphon.project import find_root, open_project
 from antiphon.steps.run import Counts, StepFunction, read_summaries
 
+EARLY_SECONDS = 60  # more is no early start but clocks that disagree
+
 
 def root() -> Path:
     """The project: ANTIPHON_ROOT, else the folder we stand in or one above."""
@@ -27,12 +30,21 @@ def clock() -> Clock:
     return edge_clock(os.environ)
 
 
-def scheduled_day() -> date | None:
-    """The business day a schedule meant; None for a run started by hand or in a rehearsal."""
-    if deployment.id is None or os.environ.get("ANTIPHON_AT"):
-        return None
+def resolved_day(asked: date | str | None) -> date:
+    """The business day asked for, else the one a deployment was scheduled for, else today.
+
+    A worker may start a run a little early; it waits, as the day may not have begun.
+    """
+    if asked:
+        return date.fromisoformat(str(asked))
     zone = open_project(root(), clock()).configuration.settings.business.timezone
-    return business_day(flow_run.scheduled_start_time, zone)
+    if deployment.id is None or os.environ.get("ANTIPHON_AT"):
+        return business_day(clock()(), zone)
+    scheduled = flow_run.scheduled_start_time
+    early = (scheduled - clock()()).total_seconds()
+    if 0 < early < EARLY_SECONDS:
+        time.sleep(early)
+    return business_day(scheduled, zone)
 
 
 async def _is_temporary(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:

@@ -22,6 +22,7 @@ from antiphon.policy.moment import Moment
 from antiphon.policy.summary import CampaignSummary
 from antiphon.project import Project, open_project, with_files
 from antiphon.steps.holder import is_dead, this_process
+from antiphon.steps.runlog import logged
 
 LEASE = "planning"
 LEASE_SECONDS = 60
@@ -165,19 +166,23 @@ def running(
         unfinished = [] if dry_run else ledger.runs.unfinished(flow, day)
         if unfinished:
             record = ledger.runs.resume(unfinished[0].run_id, clock(), lease=lease)
-            log.info("resuming run %s with what it had pinned", record.run_id)
+            beginning = "resuming run %s with what it had pinned"
         else:
             parameters = {"campaigns": list(campaigns)} if campaigns else {}
             now = clock()
             record = ledger.runs.begin(
                 flow, day, now, now, dry_run=dry_run, parameters=parameters, lease=lease
             )
-            log.info("run %s begins", record.run_id)
+            beginning = "run %s begins"
+        folder = project.var / "runs" / record.run_id
         try:
-            record = _pinned(project, record, lease)
-            yield record.run_id
-            verdict = _verdict(read_summaries(project.var / "runs" / record.run_id))
-            ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
+            with logged(folder):
+                log.info(beginning, record.run_id)
+                record = _pinned(project, record, lease)
+                yield record.run_id
+                verdict = _verdict(read_summaries(folder))
+                ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
+                log.info("run %s is finished: %s", record.run_id, verdict)
         except BaseException as error:
             _stopped(project, record, error)
             raise
@@ -228,10 +233,10 @@ def _take_lease(ledger: Ledger, clock: Clock) -> Lease:
     ttl = timedelta(seconds=LEASE_SECONDS)
     try:
         return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
-    except RunBusy:
+    except RunBusy as busy:
         other = ledger.leases.holder(LEASE, clock())
         if other is None or not is_dead(other.holder):
-            raise
+            raise RunBusy(f"another run is at work, so this one did nothing: {busy}") from None
         log.info("the process that held the lease is gone: taking over")
         ledger.leases.release(other)
         return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
