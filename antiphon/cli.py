@@ -64,12 +64,13 @@ def cli(context: click.Context, project: Path | None) -> None:
 
 def main() -> None:
     """Run the command; exit code 0 done, 1 the user's files, 2 usage, 3 our own fault."""
-    sys.exit(_exit_code(cli))
+    sys.exit(exit_code())
 
 
-def _exit_code(command: click.Command, arguments: list[str] | None = None) -> int:
+def exit_code(arguments: list[str] | None = None) -> int:
+    """Run a command (absent: the process's own arguments); errors are told on standard error."""
     try:
-        result: Any = command.main(arguments, standalone_mode=False)
+        result: Any = cli.main(arguments, standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         return ExitCode.USAGE

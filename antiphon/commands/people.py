@@ -1,5 +1,6 @@
 """Commands about one person: why, message, preview."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def message(root: Path | None, message_id: str, as_json: bool) -> int:
     if found is None:
         raise UserFilesError(f"there is no message {message_id!r} in the ledger.")
     log = [
-        {"at": entry.at, "state": entry.state.value, "evidence": entry.evidence}
+        {"at": entry.at, "state": entry.state.value, "evidence": _told(entry.evidence)}
         for entry in project.ledger.messages.log(message_id)
     ]
     facts = {
@@ -76,6 +77,15 @@ def message(root: Path | None, message_id: str, as_json: bool) -> int:
         click.echo(f"Subject: {subject}\n")
     click.echo(text)
     return ExitCode.DONE
+
+
+def _told(evidence: str | None) -> str:
+    """Evidence in plain words: `file 2026-05-12/…`, not JSON."""
+    facts = json.loads(evidence or "{}")
+    plain = ("evidence", "reason")
+    return ", ".join(
+        f"{value}" if name in plain else f"{name} {value}" for name, value in facts.items()
+    )
 
 
 @click.command()

@@ -36,13 +36,13 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
         missing = found.missing()
         rows = [_plan_row(one, sent_before, missing) for one in found.summaries]
         title = f"Plan of {found.day.moment.business_day} on snapshot {found.day.snapshot.id}"
-    show(title, [*DAY_COLUMNS, "last run"], rows, json_too=as_json)
+    show(title, [*DAY_COLUMNS, "vs last run"], rows, json_too=as_json)
     if as_json:
         return ExitCode.DONE
     if not rows:
         click.echo("No campaign runs on this day: see `runs` in config/campaigns/.")
     if last:
-        click.echo(f"`last run`: messages more or fewer than {last.run_id} decided to send.")
+        click.echo(f"`vs last run`: messages more or fewer than {last.run_id} decided to send.")
     for campaign, name, count in missing:
         click.echo(f"{campaign}: {count:,} held, as their message would print {name}, not known.")
     held = sum(count for _, _, count in missing)
@@ -61,7 +61,7 @@ def _plan_row(
     before = sent_before.get(one.campaign)
     return {
         **day_row(one),
-        "last run": "new" if before is None else f"{one.sent - before:+,}",
+        "vs last run": "new" if before is None else f"{one.sent - before:+,}",
         "missing values": {
             name: count for campaign, name, count in missing if campaign == one.campaign
         },

@@ -56,7 +56,8 @@ def show(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(title=title or None, title_justify="left")
+    headed = any(column.strip() for column in columns)
+    table = Table(title=title or None, title_justify="left", show_header=headed)
     for column in columns:
         numeric = bool(rows) and all(isinstance(row.get(column), _NUMBERS) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
