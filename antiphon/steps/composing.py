@@ -60,7 +60,7 @@ class Composer:
     def choose(
         self, settled: pa.Table, frames: Sequence[Path], campaigns: Sequence[Campaign]
     ) -> None:
-        """Make `chosen`: survivors (DECISIONS) with the customers' values that templates use."""
+        """Make `chosen`, once: survivors (DECISIONS) with the customers' values templates use."""
         names = {*ADDRESSES.values(), "language"}.union(*(self.needed(c) for c in campaigns))
         self.session.register("settled", settled)
         wanted = ", ".join(
@@ -165,13 +165,14 @@ class Composer:
             "planned_at": "planned_at",
             "address": f"CASE WHEN outcome = 'send' THEN CASE channel {addresses} END END",
             "template_hash": f"'{self.template_hash(campaign)}'",
-            "language": self._language(),
+            "language": self._language,
         }
 
     def template_hash(self, campaign: Campaign) -> str:
         """Where the ledger keeps the templates of the campaign's message."""
         return content_key(self.templates.bundle(campaign.message))
 
+    @cached_property
     def _language(self) -> str:
         found = self.session.rows("SELECT DISTINCT language FROM chosen WHERE language IS NOT NULL")
         tree = self.templates.tree

@@ -5,7 +5,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from antiphon.steps.frames import build_frames
 from antiphon.steps.run import Counts, Run, step
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
+ROWS_A_PLAN = 10_000
 _LACKING = pa.schema(dict.fromkeys(("campaign", "customer_id", "variable"), pa.string()))
 
 
@@ -56,14 +57,24 @@ def decide(run: Run) -> Counts:
                 change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
                 run.publish(change)
         keep_templates(ledger, composer.templates, day.campaigns)
-        proofs: list[str] = []
-        for campaign in day.campaigns:
-            messages = composer.messages(campaign)
+        for messages in _joined(map(composer.messages, day.campaigns), ROWS_A_PLAN):
             ledger.messages.plan(messages, run.id, run.lease, run.now)
-            proofs += composer.proofs(campaign)
+        proofs = [one for campaign in day.campaigns for one in composer.proofs(campaign)]
     run.write("proofs.json", json.dumps(proofs))
     run.write_summaries(summaries)
     return _totals(summaries)
+
+
+def _joined(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The tables, several as one until they have so many rows: each costs a transaction."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(one.num_rows for one in waiting) >= rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def day_of(run: Run) -> Day:
