@@ -30,7 +30,8 @@ th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left;
          vertical-align: top }
 .failed, .text-danger { color: #b00020 } .passed, .text-success { color: #1b7f3b }
 .badge { border: 1px solid #bbb; border-radius: .3rem; padding: 0 .3rem }
-.cooltip .top, .modal, .navbar, .ge-cta { display: none }
+/* what needs scripts we leave out, and advertisements */
+.cooltip .top, .modal, .navbar, .ge-cta, footer, .card-body > .mb-2 { display: none }
 </style>"""
 
 
