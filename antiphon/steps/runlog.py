@@ -14,7 +14,7 @@ _OURS = logging.getLogger("antiphon")
 
 @contextmanager
 def logged(folder: Path) -> Iterator[None]:
-    """Lines of the `antiphon` loggers go to `run.log` too, with UTC times; so does the end by error.
+    """Lines of the `antiphon` loggers go to `run.log` too, in UTC; so does an end by error.
 
     A resumed run goes on in the same file. Of an error that is not ours only the kind is written:
     its text may hold somebody's data.

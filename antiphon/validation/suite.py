@@ -94,6 +94,10 @@ class Judge:
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
         import great_expectations as gx  # noqa: PLC0415 - takes seconds: only this step pays
 
+        # This one module gives its logger a level of its own.
+        quiet = logging.getLogger("great_expectations.data_context.types.base")
+        quiet.setLevel(logging.WARNING)
+
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_pandas("pull")
