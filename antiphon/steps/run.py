@@ -184,30 +184,30 @@ def running(
                 ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
                 log.info("run %s is finished: %s", record.run_id, verdict)
         except BaseException as error:
-            _stopped(project, record, error)
+            _stopped(project, record.run_id, lease, error)
             raise
 
 
-def _stopped(project: Project, record: Record, error: BaseException) -> None:
+def _stopped(project: Project, run_id: str, lease: Lease, error: BaseException) -> None:
     """Write down why the run stopped, unless another one took over.
 
     Where the user's files or data are wrong, what the run pinned is wrong: it is over before
     anything left, and the next one begins with the mended files.
     """
     runs, now = project.ledger.runs, project.clock()
-    latest = runs.get(record.run_id)
-    if latest is None or latest.state is not RunState.RUNNING:
+    holder = project.ledger.leases.holder(LEASE, now)
+    latest = runs.get(run_id)
+    if holder is None or holder.token != lease.token:
         return
-    if latest.lease_token != record.lease_token:
+    if latest is None or latest.state is not RunState.RUNNING:
         return
     reason = str(error) or type(error).__name__
     if isinstance(error, UserFilesError) and latest.released_at is None:
-        runs.abandon(record.run_id, reason, now)
-        project.lake.unpin(record.run_id)
-    elif isinstance(error, AuditFailed):
-        runs.finish(record.run_id, RunState.HELD, reason, now)
+        runs.abandon(run_id, reason, now)
+        project.lake.unpin(run_id)
     else:
-        runs.finish(record.run_id, RunState.FAILED, reason, now)
+        state = RunState.HELD if isinstance(error, AuditFailed) else RunState.FAILED
+        runs.finish(run_id, state, reason, now, lease=lease)
 
 
 def _verdict(summaries: Sequence[CampaignSummary]) -> str:
