@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ENGINE = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",  # errors are told once, by us, without a traceback
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     "GX_ANALYTICS_ENABLED": "false",
@@ -47,7 +47,10 @@ def run(root: Path | None, day: datetime | None, campaigns: Sequence[str], dry_r
 
     Examples: antiphon run, antiphon run --dry-run, antiphon run --at 2026-05-12T10:00+02:00
     """
-    project = opened(root)  # wrong files are told before anything starts
+    from antiphon.steps.run import todays_campaigns  # noqa: PLC0415
+
+    project = opened(root)  # wrong files and names are told before anything starts
+    todays_campaigns(project, project.clock().date(), campaigns or None)
     for name, value in ENGINE.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(project.var / "prefect"))
@@ -180,7 +183,14 @@ def abandon(root: Path | None, run_id: str, reason: str) -> int:
 
     Example: antiphon abandon 2026-05-12-daily-1 --reason "wrong price list"
     """
+    from antiphon.ledger import RunState  # noqa: PLC0415
+
     project = opened(root)
+    found = project.ledger.runs.get(run_id)
+    if found is None:
+        raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
+    if found.state in (RunState.FINISHED, RunState.ABANDONED):
+        raise UserFilesError(f"run {run_id} is {found.state.value}: there is nothing to abandon.")
     withdrawn = project.ledger.runs.abandon(run_id, reason, project.clock())
     project.lake.unpin(run_id)
     click.echo(f"Run {run_id} is abandoned; {withdrawn:,} messages were withdrawn.")
@@ -222,5 +232,6 @@ def deploy(root: Path | None) -> int:
     for name, value in ENGINE.items():
         os.environ.setdefault(name, value)
     os.environ["ANTIPHON_ROOT"] = str(project.root)
-    _module(project.root, "flows.deployment").deploy(project.root)
+    zone = project.configuration.settings.business.timezone
+    _module(project.root, "flows.deployment").deploy(project.root, zone)
     return ExitCode.DONE
