@@ -1,10 +1,13 @@
 """Bad input through whole runs: told plainly, nothing sent, and lake and ledger unharmed."""
 
 import csv
+import email
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
+from email import policy
 from pathlib import Path
 
 import pytest
@@ -233,8 +236,18 @@ def test_naughty_names_cities_and_products_harm_nothing(project: Path, undisturb
     assert_accounted(state)
     assert set(state.states()) == {"accepted", "control"}
     assert state.written_to() == state_of(undisturbed).written_to()
+    letters = [path for path in state.files() if path.suffix == ".eml"]
+    mails = [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in letters]
+    pages = [mail.get_body(("html",)).get_content() for mail in mails]
+    assert all(len(mail.get_all("To")) == 1 and mail["Bcc"] is None for mail in mails)
+    assert not any("<script" in page.lower() or "javascript:" in tags(page) for page in pages)
+    assert sum("&lt;" in page for page in pages) > 5, "no naughty name was printed"
     report = next((project / "var" / "runs").glob("*/report.csv"))
     assert all(len(row) == 4 for row in csv.reader(report.open(encoding="utf-8")))
+
+
+def tags(page: str) -> str:
+    return " ".join(re.findall(r"<[^>]*>", page)).lower()
 
 
 def spoil(path: Path, words: list[str], *columns: str) -> None:

@@ -1,11 +1,17 @@
 """Killed at any step and repeated: no second message, and nobody forgotten."""
 
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_project import AT, antiphon
 from run_processes import KILLED, Kill, run, start
 from run_state import assert_same_end, state_of
 
@@ -103,6 +109,33 @@ def test_runs_killed_at_random_moments_end_as_if_undisturbed(
         if not state_of(root).project.ledger.runs.latest() or "finished" not in state_of(root).runs:
             assert run(root) == 0
         assert_same_end(root, undisturbed)
+
+
+def test_the_command_killed_while_it_sends_is_finished_by_repeating_it(
+    project: Path, undisturbed: Path
+) -> None:
+    command = [sys.executable, "-m", "antiphon.cli", "run", "--at", AT]
+    environment = {**os.environ, "ANTIPHON_ROOT": str(project)}
+    with subprocess.Popen(
+        command,
+        cwd=project,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as first:
+        while not list((project / "var" / "outbox").glob("*/*/*")):
+            assert first.poll() is None, "it ended before it sent anything"
+            time.sleep(0.002)
+        os.killpg(first.pid, signal.SIGKILL)
+    assert state_of(project).runs == ["running"]
+    second = antiphon(project, "run", "--at", AT)
+    assert second.returncode == 0, second.stderr
+    state = state_of(project)
+    assert state.runs == ["finished"]
+    assert state.written_to() == state_of(undisturbed).written_to()
+    assert set(state.states()) <= {"accepted", "control", "refused"}
+    assert set(state.written_to().values()) == {1}
 
 
 def test_a_sender_that_claims_only_after_sending_fails_these_claims(
