@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from antiphon.campaigns.configuration import Configuration
 from antiphon.check import load
 from antiphon.clock import Clock, system_clock
+from antiphon.entities import ColumnType
 from antiphon.errors import UserFilesError
 from antiphon.files import ProjectFiles, read_files
 from antiphon.secrets import own_key, read_secret
@@ -37,11 +38,18 @@ class Project:
         from antiphon.lake import Lake  # noqa: PLC0415
 
         settings = self.configuration.settings.lake
+        attributes: dict[str, dict[str, str]] = {}
+        for source in self.configuration.sources.sources.values():
+            own = {
+                name: ColumnType[column.type.upper()] for name, column in source.attributes.items()
+            }
+            attributes.setdefault(source.entity, {}).update(own)
         return Lake(
             self.root / settings.path,
             memory=settings.memory,
             threads=settings.threads,
             buckets=settings.buckets,
+            attributes=attributes,
             clock=self.clock,
         )
 

@@ -67,12 +67,17 @@ def features(root: Path | None, word: str | None, as_json: bool) -> int:
         for feature in found.values()
         if word is None or word.lower() in f"{feature.name} {feature.meaning}".lower()
     ]
-    show("Features", list(rows[0]) if rows else ["feature"], rows, json_too=as_json)
+    if rows or as_json:
+        show("Features", list(rows[0]) if rows else [], rows, json_too=as_json)
+    else:
+        click.echo(f"No feature's name or meaning holds {word!r}: `antiphon features` lists all.")
     return ExitCode.DONE
 
 
 @click.command()
-@click.option("--customers", default=20_000, show_default=True, help="How many.")
+@click.option(
+    "--customers", type=click.IntRange(50), default=20_000, show_default=True, help="How many."
+)
 @click.pass_obj
 def demo(root: Path | None, customers: int) -> int:
     """Make the demo company's data: Linden Pharmacy, three years of orders, always the same.

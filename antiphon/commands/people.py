@@ -48,7 +48,10 @@ def message(root: Path | None, message_id: str, as_json: bool) -> int:
     project = opened(root)
     found = project.ledger.messages.get(message_id)
     if found is None:
-        raise UserFilesError(f"there is no message {message_id!r} in the ledger.")
+        raise UserFilesError(
+            f"there is no message {message_id!r} in the ledger.\n"
+            "  An id is the name of the message's file in the outbox, without its ending."
+        )
     log = [
         {"at": entry.at, "state": entry.state.value, "evidence": _told(entry.evidence)}
         for entry in project.ledger.messages.log(message_id)

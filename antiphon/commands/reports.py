@@ -17,6 +17,8 @@ from antiphon.errors import ExitCode
 def report(root: Path | None, name: str, csv_path: Path | None, as_json: bool) -> int:
     """A report of sql/reports/: messages per campaign and day, or one of your own.
 
+    Queries read the entities (orders, customers, …) and contacts, quarantine, households.
+
     Examples: antiphon report, antiphon report sent --csv sent.csv
     """
     from antiphon.steps.reporting import run_report  # noqa: PLC0415
@@ -25,7 +27,10 @@ def report(root: Path | None, name: str, csv_path: Path | None, as_json: bool) -
     if csv_path:
         from pyarrow import csv  # noqa: PLC0415
 
-        csv.write_csv(table, csv_path)
+        try:
+            csv.write_csv(table, csv_path)
+        except OSError as error:
+            raise click.BadParameter(f"{csv_path} cannot be written: {error.strerror}.") from None
         click.echo(f"{table.num_rows:,} rows in {csv_path}")
         return ExitCode.DONE
     show(name, table.column_names, table.to_pylist(), json_too=as_json)

@@ -31,8 +31,16 @@ def opened(root: Path | None) -> "Project":
 
 def rehearse(_: click.Context, __: click.Parameter, at: datetime | str | None) -> None:
     """Let this process live at another moment: callback of --at."""
-    if at:
-        os.environ["ANTIPHON_AT"] = str(at)
+    if not at:
+        return
+    from antiphon.clock import edge_clock  # noqa: PLC0415
+    from antiphon.errors import UserFilesError  # noqa: PLC0415
+
+    try:
+        edge_clock({"ANTIPHON_AT": str(at)})
+    except UserFilesError as error:
+        raise click.BadParameter(str(error).removeprefix("ANTIPHON_AT is ")) from None
+    os.environ["ANTIPHON_AT"] = str(at)
 
 
 at_option: Callable[[Any], Any] = click.option(
@@ -59,12 +67,16 @@ def show(
     headed = any(column.strip() for column in columns)
     table = Table(title=title or None, title_justify="left", show_header=headed)
     for column in columns:
-        numeric = bool(rows) and all(isinstance(row.get(column), _NUMBERS) for row in rows)
+        numeric = bool(rows) and all(_is_numeric(row.get(column)) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(table)
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, _NUMBERS) or str(value)[-1:] == "%"
 
 
 def _cell(value: Any) -> str:

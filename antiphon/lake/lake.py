@@ -28,6 +28,8 @@ class Lake:
     """Facts as Parquet files under one folder. Holds no connection and no lock by itself.
 
     `buckets`: a power of two that the lake grows to (it never shrinks); absent: by size.
+    `attributes`: entity → the user's columns → DuckDB type, as declared now: sessions show them
+    as null before the first pull brings them.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Lake:
         memory: str = "4GB",
         threads: int = 2,
         buckets: int | None = None,
+        attributes: Mapping[str, Mapping[str, str]] | None = None,
         clock: Callable[[], datetime] = utc_now,
         limits: Limits | None = None,
     ) -> None:
@@ -51,6 +54,7 @@ class Lake:
         self._memory = memory
         self._threads = threads
         self._buckets = buckets
+        self._attributes = attributes or {}
         self._clock = clock
         self._limits = limits or Limits()
 
@@ -89,7 +93,13 @@ class Lake:
             if bucket is not None and not 0 <= bucket < chosen.buckets:
                 raise LakeError(f"{self.path}: no bucket {bucket}, there are {chosen.buckets}")
             yield stack.enter_context(
-                open_session(chosen, self._memory, self._threads, bucket, tables or {})
+                open_session(
+                    chosen.with_attributes(self._attributes),
+                    self._memory,
+                    self._threads,
+                    bucket,
+                    tables or {},
+                )
             )
 
     @contextmanager

@@ -7,7 +7,7 @@ is written beside the old, synced and renamed over it, so a reader sees the one 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -130,6 +130,12 @@ class Snapshot:
     def attributes(self) -> dict[str, dict[str, str]]:
         """Entity → the user's own columns → their DuckDB types."""
         return {entity: dict(types) for entity, types in self.manifest.attributes.items()}
+
+    def with_attributes(self, declared: Mapping[str, Mapping[str, str]]) -> "Snapshot":
+        """The same with columns declared since; the type of those that have data stays."""
+        held = self.manifest.attributes
+        known = {name: {**types, **held.get(name, {})} for name, types in declared.items()}
+        return replace(self, manifest=replace(self.manifest, attributes={**held, **known}))
 
     @property
     def rows(self) -> dict[str, int]:
