@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from antiphon.audience.frame import scan_sql
 from antiphon.campaigns.models import Campaign
 from antiphon.lake import Session, Snapshot
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
-from antiphon.policy.decide import judge, settle
+from antiphon.policy.decide import Judged, judge, settle
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
+from antiphon.steps.buckets import bucket_session, each_bucket
 from antiphon.steps.frames import audience_conditions
 
 ENGINE_FROM = 20_000  # rows from which the engine hashes faster than Python
@@ -93,13 +94,12 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
     """
     configuration, salt = day.project.configuration, day.project.configuration.settings.salt
     conditions = audience_conditions(configuration, day.campaigns)
-    tables = {"recent": day.recent()}
-    survivors: list[pa.Table] = []
-    used = Counter[str]()
-    for bucket, path in enumerate(day.frames):
-        with day.project.lake.session(day.snapshot, bucket=bucket, tables=tables) as session:
+    recent = day.recent()
+
+    def decide(bucket: int) -> Judged:
+        with bucket_session(day.project, day.snapshot, bucket, recent=recent) as session:
             judged = judge(
-                session.arrow(scan_sql(conditions, f"read_parquet('{path}')")),
+                session.arrow(scan_sql(conditions, f"read_parquet('{day.frames[bucket]}')")),
                 session.arrow(history_sql(day, bucket)),
                 day.campaigns,
                 configuration.policy,
@@ -109,7 +109,12 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
             )
             session.register("held", judged.held)
             session.write("SELECT * FROM held", folder / f"held-b{bucket:03d}.parquet")
-        survivors.append(judged.survivors)
+        return replace(judged, held=judged.held.slice(0, 0))
+
+    decided = each_bucket(day.project, day.snapshot, decide)
+    survivors = [judged.survivors for judged in decided]
+    used = Counter[str]()
+    for judged in decided:
         used.update(judged.used_today)
     with day.project.lake.session(day.snapshot) as session:
         return settle(survivors, used, day.campaigns, salt=salt, numbers=engine_numbers(session))

@@ -12,6 +12,7 @@ from antiphon.errors import AntiphonError, UserFilesError
 from antiphon.lake import Snapshot
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
+from antiphon.steps.buckets import bucket_session, each_bucket
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,11 @@ def build_frames(
     used = frozenset[str]().union(*(condition.columns for condition in asked))
     sql = frame_sql(configuration.files, configuration.sources, used)
     parameters = moment_parameters(moment.as_of, moment.business_day, moment.zone)
-    tables = {"suppressions": project.ledger.people.suppressions_table(moment.as_of)}
-    paths: list[Path] = []
-    counted = [0] * (1 + len(segments))
-    for bucket in range(snapshot.buckets):
+    suppressions = project.ledger.people.suppressions_table(moment.as_of)
+
+    def build(bucket: int) -> tuple[Path, Sequence[int]]:
         path = folder / f"b{bucket:03d}.parquet"
-        with project.lake.session(snapshot, bucket=bucket, tables=tables) as session:
+        with bucket_session(project, snapshot, bucket, suppressions=suppressions) as session:
             rows = session.write(sql, path, parameters)
             ((customers,),) = session.rows("SELECT count(*) FROM customers")
             if rows != customers:
@@ -81,6 +81,9 @@ def build_frames(
                     "a file returns a customer twice.\n  Group each file by customer_id."
                 )
             (counts,) = session.rows(counts_sql(segments, f"read_parquet('{path}')"))
-        counted = [before + count for before, count in zip(counted, counts, strict=True)]
-        paths.append(path)
-    return Frames(tuple(paths), counted[0], dict(zip(segments, counted[1:], strict=True)))
+        return path, counts
+
+    built = each_bucket(project, snapshot, build)
+    customers, *sizes = map(sum, zip(*(counts for _, counts in built), strict=True))
+    paths = tuple(path for path, _ in built)
+    return Frames(paths, customers, dict(zip(segments, sizes, strict=True)))
