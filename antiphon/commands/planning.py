@@ -44,7 +44,9 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     if last:
         click.echo(f"`vs last run`: messages more or fewer than {last.run_id} decided to send.")
     for campaign, name, count in missing:
-        click.echo(f"{campaign}: {count:,} held, as their message would print {name}, not known.")
+        click.echo(
+            f"{campaign}: {count:,} held, as their message would print {name}, which is not known."
+        )
     held = sum(count for _, _, count in missing)
     advice = "; `default` in the template can say something else" if held else ""
     click.echo(f"Messages held for a missing value: {held:,}{advice}.")

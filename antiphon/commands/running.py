@@ -31,6 +31,7 @@ ENGINE = {
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # errors are told once, by us, without a traceback
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the automation of `antiphon deploy` listens
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     "GX_ANALYTICS_ENABLED": "false",
 }
