@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Where a machine reaches packages through a mirror, its pip and uv settings say so; nothing here does.
 
-.PHONY: help run test lint types format check docs lock deploy bench clean
+.PHONY: help run test entrypoints lint types format check docs lock deploy bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ run: .venv/ready  ## install, make the demo company, do one daily run
 
 test: .venv/ready  ## install and run all tests
 	@$(BIN)/python -m pytest
+
+entrypoints: .venv/ready  ## every flow that prefect.yaml names loads
+	@$(BIN)/python -m pytest -q tests/flows/test_entry_points.py
 
 lint: .venv/ready  ## ruff: errors and formatting
 	@$(BIN)/ruff check .

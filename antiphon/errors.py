@@ -20,6 +20,17 @@ class AntiphonError(Exception):
     is_temporary = False
 
 
+def may_pass(original: BaseException | None) -> bool:
+    """Whether a driver's error (PEP 249) may pass by itself: no connection, a lock, a shutdown.
+
+    SQLite calls wrong SQL an OperationalError too; its own name of the error tells them apart.
+    """
+    name = getattr(original, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    return any(kind.__name__ == "OperationalError" for kind in type(original).__mro__)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One thing wrong (or doubtful) in one of the user's files.

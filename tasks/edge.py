@@ -1,5 +1,6 @@
 """Where flows meet the machine: the project's folder, the clock, a schedule's business day."""
 
+import logging
 import os
 import time
 from datetime import date
@@ -17,6 +18,7 @@ from antiphon.project import find_root, open_project
 from antiphon.steps.run import Counts, StepFunction, read_summaries
 
 EARLY_SECONDS = 60  # more is no early start but clocks that disagree
+log = logging.getLogger("antiphon.run")
 
 
 def root() -> Path:
@@ -47,12 +49,17 @@ def resolved_day(asked: date | str | None) -> date:
     return business_day(scheduled, zone)
 
 
-async def _is_temporary(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+async def _is_temporary(step: Task[..., Any], _: TaskRun, state: State[Any]) -> bool:
     """Only what may pass by itself is tried again: the user's files and our faults will not."""
     error = await state.aresult(raise_on_failure=False)
     if isinstance(error, AntiphonError):
-        return error.is_temporary
-    return isinstance(error, ConnectionError | TimeoutError)
+        passing, reason = error.is_temporary, str(error)
+    else:
+        passing = isinstance(error, ConnectionError | TimeoutError)
+        reason = type(error).__name__
+    if passing:
+        log.warning("%s: trying again soon: %s", step.name, reason)
+    return passing
 
 
 def step_task(name: str, work: StepFunction) -> Task[[str], Counts]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from antiphon.errors import LedgerError
+from antiphon.errors import LedgerError, may_pass
 from antiphon.ledger.schema import revisions
 
 BUSY_SECONDS = 60
@@ -123,7 +123,9 @@ def translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise LedgerError(f"the ledger at {place(engine.url)} failed: {_cause(error)}.") from None
+        failure = LedgerError(f"the ledger at {place(engine.url)} failed: {_cause(error)}.")
+        failure.is_temporary = may_pass(getattr(error, "orig", None))
+        raise failure from None
 
 
 def _cause(error: SQLAlchemyError) -> str:

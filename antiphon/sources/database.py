@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from antiphon.errors import SourceError
+from antiphon.errors import SourceError, may_pass
 from antiphon.sources.csvfile import check_names
 
 BATCH_ROWS = 20_000
@@ -162,7 +162,9 @@ def _errors(source: str, url: sa.URL) -> Iterator[None]:
             why = f"{why}: {str(cause).strip().splitlines()[0]}" if str(cause).strip() else why
         if url.password:
             why = why.replace(str(url.password), "***")
-        raise SourceError(
+        failure = SourceError(
             f"source {source}: the database could not be read ({why}).\n"
             "  Nothing of this source was taken; run again when the database answers."
-        ) from None
+        )
+        failure.is_temporary = may_pass(cause)
+        raise failure from None

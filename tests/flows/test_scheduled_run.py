@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from demo_project import AT, antiphon, make_project
-from prefect_server import Server, background, prefect_server, processes_with, within
+from prefect_server import Server, background, processes_with, within
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +33,34 @@ def project(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterato
         yield root
 
 
+@pytest.fixture(scope="module")
+def by_hand(server: Server, project: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The flow run of an `antiphon run` in another shop, killed at work: no worker sees it."""
+    shop = make_project(tmp_path_factory.mktemp("by-hand") / "shop", 100)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "antiphon.cli", "run", "--at", AT],
+        cwd=shop,
+        env={**server.environment, "ANTIPHON_ROOT": str(shop)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def at_work() -> str:
+        for run in _runs(server, "daily", "RUNNING"):
+            ours = {
+                "flow_run_id": {"any_": [run["id"]]},
+                "state": {"type": {"any_": ["COMPLETED"]}},
+            }
+            if not run["auto_scheduled"] and server.ask("task_runs/filter", task_runs=ours):
+                return str(run["id"])
+        return ""
+
+    found = within(120, at_work, "a run by hand to be at work")
+    process.kill()
+    process.wait()
+    return found
+
+
 def _runs(server: Server, flow: str, *states: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = server.ask(
         "flow_runs/filter",
@@ -47,7 +71,7 @@ def _runs(server: Server, flow: str, *states: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_deploying_twice_leaves_one_of_each(server: Server, project: Path) -> None:
+def test_deploying_twice_leaves_one_of_each(server: Server, project: Path, by_hand: str) -> None:
     deployments = server.ask("deployments/filter")
     assert sorted(one["name"] for one in deployments) == ["daily", "dispatch"]
     assert [len(one["schedules"]) for one in deployments] == [1, 1]
@@ -92,6 +116,10 @@ def test_a_run_killed_under_the_worker_is_crashed_and_the_next_one_completes(
     # Its lease is taken over at once: the next run does not wait for it to run out.
     within(180, lambda: _ids(server, "COMPLETED") - before, "the next run")
     assert not _ids(server, "FAILED")
+
+
+def test_a_run_killed_by_hand_is_crashed_by_the_automation(server: Server, by_hand: str) -> None:
+    within(150, lambda: by_hand in _ids(server, "CRASHED"), "the automation to notice")
 
 
 def _ids(server: Server, state: str) -> set[str]:
