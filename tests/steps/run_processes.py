@@ -22,11 +22,12 @@ import pytest
 from antiphon.demo import AS_OF
 from antiphon.ledger.runs import Runs
 from antiphon.providers.local import LocalOutbox
+from antiphon.steps import decide
 from antiphon.steps.daily import run_daily
 
 KILLED = -signal.SIGKILL
 JOURNAL = "journal.txt"
-BATCH = 20  # messages a claim: several batches even of few messages
+BATCH = 20  # messages planned or claimed at once: several batches even of few messages
 PATIENCE_SECONDS = 120
 _PRELOADED = [
     "pytest",
@@ -83,7 +84,7 @@ def run(root: Path, kill: Kill | None = None, setup: Callable[[], None] | None =
 
 
 def _run(root: Path, kill: Kill | None, setup: Callable[[], None] | None) -> None:
-    LocalOutbox.batch_size = BATCH
+    LocalOutbox.batch_size = decide.ROWS_A_PLAN = BATCH
     _keep_journal(root / JOURNAL)
     if setup is not None:
         setup()
