@@ -28,8 +28,13 @@ def each_bucket(project: Project, snapshot: Snapshot, work: Callable[[int], T]) 
 def bucket_session(
     project: Project, snapshot: Snapshot, bucket: int, **tables: pa.Table
 ) -> Iterator[Session]:
-    """A session over one bucket, with one thread where others work beside it."""
+    """A session over one bucket, with one thread where others work beside it.
+
+    Joins build on their right side, as frames are written: the engine guesses too many groups and
+    would build on the wide rows of customers, which takes an eighth longer.
+    """
     with project.lake.session(snapshot, bucket=bucket, tables=tables) as session:
+        session.execute("SET disabled_optimizers = 'build_side_probe_side'")
         if snapshot.buckets > 1:
             session.execute("SET threads = 1")
         yield session

@@ -25,7 +25,12 @@ WITH bought AS (
     FROM bought
     WHERE category IS NOT NULL
     GROUP BY customer_id, category
+), most AS (
+    SELECT customer_id, max(times) AS times
+    FROM counted
+    GROUP BY customer_id
 )
-SELECT customer_id, min((-times, category))[2] AS favourite_category
+SELECT customer_id, min(category) AS favourite_category
 FROM counted
+JOIN most USING (customer_id, times)
 GROUP BY customer_id
