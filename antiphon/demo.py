@@ -281,7 +281,7 @@ def _consents(random: np.random.Generator, people: pa.Table) -> pa.Table:
             parts.append(
                 pa.table(
                     {
-                        "customer_id": ids[chosen],
+                        "customer_id": pa.array(ids[chosen], pa.string()),
                         "channel": np.full(chosen.sum(), channel),
                         "category": np.full(chosen.sum(), "promo"),
                         "granted": np.where(yes[chosen], "yes", "no"),

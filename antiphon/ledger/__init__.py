@@ -9,10 +9,11 @@ from antiphon.ledger.migrate import bring_up_to_date
 from antiphon.ledger.people import People
 from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
-from antiphon.ledger.runs import Run, Runs, RunState, Step
+from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
 
 __all__ = [
     "PLAN_SCHEMA",
+    "UNFINISHED",
     "Count",
     "Lease",
     "Ledger",

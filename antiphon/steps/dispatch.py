@@ -120,6 +120,10 @@ class Sender:
                     continue
                 except (MessageHeld, TemplateFault) as error:
                     reason = str(error)
+                except Exception as error:
+                    # One message must not hold up the others; its text may quote the customer.
+                    reason = f"it cannot be rendered ({type(error).__name__})"
+                    log.warning("message %s: %s", message.message_id, reason)
             withdrawn = Outcome(message.message_id, MessageState.WITHDRAWN, {"reason": reason})
             outcomes.append(withdrawn)
         return outcomes, outgoing

@@ -16,7 +16,7 @@ from antiphon.campaigns.models import Campaign
 from antiphon.clock import Clock, business_day, no_earlier
 from antiphon.errors import AuditFailed, LeaseLost, LedgerError, RunBusy, UserFilesError
 from antiphon.lake import Change, Snapshot
-from antiphon.ledger import Lease, Ledger, RunState
+from antiphon.ledger import UNFINISHED, Lease, Ledger, RunState
 from antiphon.ledger import Run as Record
 from antiphon.policy.moment import Moment
 from antiphon.policy.summary import CampaignSummary
@@ -166,7 +166,7 @@ def running(
         unfinished = [] if dry_run else ledger.runs.unfinished(flow, day)
         if unfinished:
             record = ledger.runs.resume(unfinished[0].run_id, clock(), lease=lease)
-            beginning = "resuming run %s with what it had pinned"
+            beginning = "resuming run %s with what it had pinned, its campaigns too"
         else:
             parameters = {"campaigns": list(campaigns)} if campaigns else {}
             now = clock()
@@ -178,6 +178,7 @@ def running(
         try:
             with logged(folder):
                 log.info(beginning, record.run_id)
+                _remind(ledger, flow, day)
                 record = _pinned(project, record, lease)
                 yield record.run_id
                 verdict = _verdict(read_summaries(folder))
@@ -186,6 +187,13 @@ def running(
         except BaseException as error:
             _stopped(project, record.run_id, lease, error)
             raise
+
+
+def _remind(ledger: Ledger, flow: str, day: date) -> None:
+    """Name the runs of other days that were never finished: they keep what they pinned."""
+    for one in ledger.runs.latest(flow):
+        if one.state in UNFINISHED and one.business_day != day:
+            log.warning("run %s was never finished: antiphon abandon %s", one.run_id, one.run_id)
 
 
 def _stopped(project: Project, run_id: str, lease: Lease, error: BaseException) -> None:
