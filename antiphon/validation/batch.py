@@ -41,13 +41,15 @@ class Session(Protocol):
 class Batch:
     """The staged files of one entity, and what else judging them needs.
 
-    `types`: the columns that checks look at. `references`: SELECT of the keys there are.
+    `types`: the columns that checks look at. `scratch`: a folder for what is needed on the way.
+    `references`: SELECT of the keys there are.
     """
 
     entity: str
     files: Sequence[Path]
     types: Mapping[str, ColumnType]
     session: Session
+    scratch: Path
     references: Mapping[Reference, str] = field(default_factory=dict)
     chunk_rows: int = CHUNK_ROWS
 

@@ -20,7 +20,7 @@ from antiphon import keys
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
 from antiphon.validation.arguments import Argument, Reference
-from antiphon.validation.batch import Batch
+from antiphon.validation.batch import Batch, parquet
 from antiphon.validation.contract import Check
 from antiphon.validation.frames import encoded, frame
 from antiphon.validation.predicates import identifier, present
@@ -187,50 +187,59 @@ def _types(checks: Sequence[Check]) -> dict[str, ColumnType]:
 
 def _by_key(judge: Judge, batch: Batch, tally: Tally) -> None:
     check = tally.check
-    columns = ", ".join(identifier(column) for column in check.columns)
-    for part in _partitions(check.columns, batch.count(), KEY_CHUNKS * batch.chunk_rows):
-        sql = f"SELECT {columns}, _source, _row FROM {batch.rows} WHERE {part}"  # noqa: S608
-        table = batch.session.arrow(sql)
+    for table in _parts(batch, check):
         if check.reference:
-            _by_reference(judge, batch, tally, table, part)
+            _by_reference(judge, tally, table)
         else:
             result = judge.results([check], frame(table, _types([check])))
             tally.add(result[check.id], table)
 
 
-def _by_reference(judge: Judge, batch: Batch, tally: Tally, table: pa.Table, part: str) -> None:
+def _by_reference(judge: Judge, tally: Tally, table: pa.Table) -> None:
     """Judges the keys beside those found: one that was not found is null there.
 
     As one list of values the known keys would cost Great Expectations minutes.
     """
-    check, reference = tally.check, tally.check.reference
-    assert reference is not None
-    (name,), column = check.columns, identifier(check.columns[0])
+    check = tally.check
+    (name,) = check.columns
     there = table.filter(pc.is_valid(table[name]))
     nulls = table.num_rows - there.num_rows
-    known = batch.session.arrow(
-        f"SELECT DISTINCT {column} FROM {batch.rows} "  # noqa: S608 - quoted names
-        f"WHERE {part} AND {column} IN ({batch.references[reference]})"
-    )
-    types = _types([check])
-    rows = frame(there, types)
-    rows[name] = rows[name].where(rows[name].isin(frame(known, types)[name]))
+    rows = frame(there, _types([check]))
+    rows[name] = rows[name].where(there["_known"].to_numpy())
     found = replace(check, rule=RULES["expect_column_values_to_not_be_null"], arguments={})
     tally.rows += nulls
     tally.missing += nulls
     tally.add(judge.results([found], rows)[check.id], there)
 
 
-def _partitions(columns: Sequence[str], rows: int, part_rows: int) -> Iterator[str]:
-    """Predicates that split the rows into parts of about `part_rows`; equal keys stay together."""
-    count = -(-rows // part_rows)
+def _parts(batch: Batch, check: Check) -> Iterator[pa.Table]:
+    """The key columns with _source, _row and (of a reference) whether the key is `_known`, in
+    parts of about KEY_CHUNKS chunks; equal keys stay together.
+
+    Many parts go through a file sorted by part, so that each reads its own rows only.
+    """
+    names = [identifier(column) for column in check.columns]
+    columns = [*names, "_source", "_row"]
+    if check.reference:
+        columns.append(f"{names[0]} IN ({batch.references[check.reference]}) AS _known")
+    sql = f"SELECT {', '.join(columns)} FROM {batch.rows}"  # noqa: S608 - quoted names
+    count = -(-batch.count() // (KEY_CHUNKS * batch.chunk_rows))
     if count <= 1:
-        yield "TRUE"
+        yield batch.session.arrow(sql)
         return
-    texts = [f"coalesce({identifier(column)}::VARCHAR, '')" for column in columns]
-    number = keys.number_sql("validation", *texts)
+    texts = [f"coalesce({name}::VARCHAR, '')" for name in names]
+    number = f"({keys.number_sql('validation', *texts)} % {count})::INTEGER AS _part"
+    batch.scratch.mkdir(parents=True, exist_ok=True)
+    path = batch.scratch / f"{batch.entity}.parquet"
+    batch.session.write(
+        f"SELECT *, {number} FROM ({sql}) ORDER BY _part, _source, _row",  # noqa: S608
+        path,
+    )
     for part in range(count):
-        yield f"{number} % {count} = {part}"
+        yield batch.session.arrow(
+            f"SELECT * EXCLUDE (_part) FROM {parquet([path])} WHERE _part = {part}"  # noqa: S608
+        )
+    path.unlink()
 
 
 def _by_set(judge: Judge, batch: Batch, tally: Tally) -> None:

@@ -96,7 +96,10 @@ class Validation:
             types |= dict(zip(check.columns, check.types, strict=True))
         wanted = {check.reference for check in checks if check.reference}
         references = {reference: self._known(reference) for reference in wanted}
-        return Batch(entity, tuple(files), types, self.session, references, self.chunk_rows)
+        scratch = self.staging / "keys"
+        return Batch(
+            entity, tuple(files), types, self.session, scratch, references, self.chunk_rows
+        )
 
     def _known(self, reference: Reference) -> str:
         """SELECT of a column's values in the lake and among this pull's clean rows."""
