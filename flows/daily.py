@@ -11,6 +11,7 @@ from prefect.states import Cancelled
 
 from antiphon.errors import AntiphonError, RunBusy
 from antiphon.steps.run import running
+from flows.engine import settle_in_worker
 from tasks.audit import audit
 from tasks.collect import collect
 from tasks.decide import decide
@@ -23,6 +24,8 @@ from tasks.render import render
 from tasks.report import report
 from tasks.segment import segment
 from tasks.validate import validate
+
+settle_in_worker()
 
 
 def _name() -> str:

@@ -67,6 +67,12 @@ def wait(server: Server, tick: Callable[[], None]) -> None:
         )
 
 
+def settle_in_worker() -> None:
+    """`settle` in a process that a worker started for one flow run; called as its flow loads."""
+    if os.environ.get("PREFECT__FLOW_RUN_ID"):
+        settle()
+
+
 def settle() -> None:
     """Let Prefect start its background threads now, outside of any flow.
 

@@ -88,11 +88,12 @@ def test_deploying_twice_leaves_one_of_each(server: Server, project: Path, by_ha
 def test_a_run_of_the_schedule_completes_and_its_messages_are_delivered(
     server: Server, project: Path
 ) -> None:
-    (run, *_) = within(
-        240, lambda: _runs(server, "daily", "COMPLETED", "FAILED", "CRASHED"), "a scheduled run"
-    )
+    def ended() -> list[dict[str, Any]]:
+        runs = _runs(server, "daily", "COMPLETED", "FAILED", "CRASHED")
+        return [run for run in runs if run["auto_scheduled"]]
+
+    (run, *_) = within(240, ended, "a scheduled run")
     assert run["state"]["type"] == "COMPLETED", run["state"]
-    assert run["auto_scheduled"]
     assert run["name"] == "daily-2026-05-12"
     assert list((project / "var" / "outbox" / "2026-05-12").rglob("*.eml"))
     logs = server.ask("logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}}, limit=200)
@@ -101,6 +102,7 @@ def test_a_run_of_the_schedule_completes_and_its_messages_are_delivered(
     artifacts = server.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     tables = [one for one in artifacts if one["key"] == "day"]
     assert "may-letter" in tables[0]["data"]
+    assert "leaked" not in (project / "var" / "worker" / "worker.log").read_text()
     (sender, *_) = within(
         120, lambda: _runs(server, "dispatch", "COMPLETED", "FAILED", "CRASHED"), "a dispatch"
     )
@@ -120,6 +122,8 @@ def test_a_run_killed_under_the_worker_is_crashed_and_the_next_one_completes(
 
 def test_a_run_killed_by_hand_is_crashed_by_the_automation(server: Server, by_hand: str) -> None:
     within(150, lambda: by_hand in _ids(server, "CRASHED"), "the automation to notice")
+    (run,) = [run for run in _runs(server, "daily", "CRASHED") if run["id"] == by_hand]
+    assert run["state"]["message"] == "its heartbeat stopped"
 
 
 def _ids(server: Server, state: str) -> set[str]:
