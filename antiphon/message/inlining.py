@@ -56,7 +56,7 @@ _COUNTING = re.compile(r"[+~\[]|:(?!hover|active|focus|visited|link)", re.IGNORE
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
-class _Varies(Exception):  # noqa: N818
+class _Varies(Exception):
     """Styles of this page may differ from message to message; the text says why."""
 
 
