@@ -70,6 +70,9 @@ def wait(server: Server, tick: Callable[[], None]) -> None:
 def settle_in_worker() -> None:
     """`settle` in a process that a worker started for one flow run; called as its flow loads."""
     if os.environ.get("PREFECT__FLOW_RUN_ID"):
+        from prefect.logging.handlers import APILogWorker  # noqa: PLC0415 - as in `settle`
+
+        APILogWorker.instance()
         settle()
 
 
