@@ -48,10 +48,13 @@ def run(root: Path | None, day: datetime | None, campaigns: Sequence[str], dry_r
 
     Examples: antiphon run, antiphon run --dry-run, antiphon run --at 2026-05-12T10:00+02:00
     """
+    from antiphon.clock import business_day  # noqa: PLC0415
     from antiphon.steps.run import todays_campaigns  # noqa: PLC0415
 
     project = opened(root)  # wrong files and names are told before anything starts
-    todays_campaigns(project, project.clock().date(), campaigns or None)
+    zone = project.configuration.settings.business.timezone
+    today = day.date() if day else business_day(project.clock(), zone)
+    todays_campaigns(project, today, campaigns or None)
     for name, value in ENGINE.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(project.var / "prefect"))
