@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from antiphon.campaigns.models import Campaign
-from antiphon.clock import Clock, business_day, no_earlier
+from antiphon.clock import Clock, business_day, no_earlier, system_clock
 from antiphon.errors import AuditFailed, LeaseLost, LedgerError, RunBusy, UserFilesError
 from antiphon.lake import Change, Snapshot
 from antiphon.ledger import UNFINISHED, Lease, Ledger, RunState
@@ -106,7 +106,7 @@ class Run:
 
     def publish(self, change: Change) -> Snapshot:
         """Publish a change of the lake; raises LeaseLost when another run took over."""
-        check_lease(self.project.ledger, self.record, self.project.clock)
+        check_lease(self.project.ledger, self.record)
         return change.publish()
 
     def pin(self, *, snapshot_id: int, history_mark: int) -> None:
@@ -161,8 +161,8 @@ def running(
     if day > today:
         raise UserFilesError(f"the business day {day} has not begun: today is {today}.")
     todays_campaigns(project, day, campaigns)
-    lease = _take_lease(ledger, clock)
-    with _kept(ledger, lease, clock):
+    lease = _take_lease(ledger)
+    with _kept(ledger, lease):
         unfinished = [] if dry_run else ledger.runs.unfinished(flow, day)
         if unfinished:
             record = ledger.runs.resume(unfinished[0].run_id, clock(), lease=lease)
@@ -181,7 +181,7 @@ def running(
                 _remind(ledger, flow, day)
                 record = _pinned(project, record, lease)
                 yield record.run_id
-                verdict = _verdict(read_summaries(folder))
+                verdict = _verdict(read_summaries(folder), dry_run=record.dry_run)
                 ledger.runs.finish(record.run_id, RunState.FINISHED, verdict, clock(), lease=lease)
                 log.info("run %s is finished: %s", record.run_id, verdict)
         except BaseException as error:
@@ -203,7 +203,7 @@ def _stopped(project: Project, run_id: str, lease: Lease, error: BaseException) 
     anything left, and the next one begins with the mended files.
     """
     runs, now = project.ledger.runs, project.clock()
-    holder = project.ledger.leases.holder(LEASE, now)
+    holder = project.ledger.leases.holder(LEASE, system_clock())
     latest = runs.get(run_id)
     if holder is None or holder.token != lease.token:
         return
@@ -218,11 +218,12 @@ def _stopped(project: Project, run_id: str, lease: Lease, error: BaseException) 
         runs.finish(run_id, state, reason, now, lease=lease)
 
 
-def _verdict(summaries: Sequence[CampaignSummary]) -> str:
+def _verdict(summaries: Sequence[CampaignSummary], *, dry_run: bool) -> str:
     sent, control = sum(one.sent for one in summaries), sum(one.control for one in summaries)
     if not sent + control:
         return "nothing new to send"
-    return f"{sent:,} messages, {control:,} held out as control"
+    would = "would send " if dry_run else ""
+    return f"{would}{sent:,} messages, {control:,} held out as control"
 
 
 def _pinned(project: Project, record: Record, lease: Lease) -> Record:
@@ -237,28 +238,30 @@ def _pinned(project: Project, record: Record, lease: Lease) -> Record:
     )
 
 
-def _take_lease(ledger: Ledger, clock: Clock) -> Lease:
+def _take_lease(ledger: Ledger) -> Lease:
+    """The lease of runs. It is about processes, and so lives by the machine's clock, in a
+    rehearsal too: a run at another time never takes it from a living one."""
     ttl = timedelta(seconds=LEASE_SECONDS)
     try:
-        return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
+        return ledger.leases.acquire(LEASE, this_process(), ttl, system_clock())
     except RunBusy as busy:
-        other = ledger.leases.holder(LEASE, clock())
+        other = ledger.leases.holder(LEASE, system_clock())
         if other is None or not is_dead(other.holder):
             raise RunBusy(f"another run is at work, so this one did nothing: {busy}") from None
         log.info("the process that held the lease is gone: taking over")
         ledger.leases.release(other)
-        return ledger.leases.acquire(LEASE, this_process(), ttl, clock())
+        return ledger.leases.acquire(LEASE, this_process(), ttl, system_clock())
 
 
 @contextmanager
-def _kept(ledger: Ledger, lease: Lease, clock: Clock) -> Iterator[None]:
+def _kept(ledger: Ledger, lease: Lease) -> Iterator[None]:
     """Renews the lease from a thread while the body works, and frees it at the end."""
     stop = threading.Event()
 
     def renew() -> None:
         while not stop.wait(LEASE_SECONDS / 4):
             try:
-                ledger.leases.renew(lease, timedelta(seconds=LEASE_SECONDS), clock())
+                ledger.leases.renew(lease, timedelta(seconds=LEASE_SECONDS), system_clock())
             except LeaseLost:
                 return  # the guard of the next write says so
             except LedgerError:  # it may be back before the lease runs out
@@ -280,15 +283,15 @@ def open_run(root: Path, run_id: str, clock: Clock) -> Run:
     record = ledger.runs.get(run_id)
     if record is None or record.files_hash is None:
         raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
-    lease = check_lease(ledger, record, clock)
+    lease = check_lease(ledger, record)
     files = ledger.contents.files(record.files_hash)
     project = with_files(root, files, no_earlier(clock, record.as_of))
     return Run(project, record, lease)
 
 
-def check_lease(ledger: Ledger, record: Record, clock: Clock) -> Lease:
+def check_lease(ledger: Ledger, record: Record) -> Lease:
     """The lease under which the run works; raises LeaseLost when it is not its own any more."""
-    lease = ledger.leases.holder(LEASE, clock())
+    lease = ledger.leases.holder(LEASE, system_clock())
     if lease is None or lease.token != record.lease_token:
         raise LeaseLost(f"run {record.run_id} does not hold the lease any more: repeat it.")
     return lease
