@@ -47,7 +47,8 @@ NEXT: dict[MessageState, frozenset[MessageState]] = {
     MessageState.REFUSED: frozenset(),
     MessageState.WITHDRAWN: frozenset(),
     MessageState.EXPIRED: frozenset(),
-    MessageState.CONTROL: frozenset(),
+    # only before its run's release: nobody was written to, so nobody was held out
+    MessageState.CONTROL: frozenset({MessageState.WITHDRAWN, MessageState.EXPIRED}),
 }
 
 # These count against caps: the message left, may have left, or is about to leave.

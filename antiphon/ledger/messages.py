@@ -11,7 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, or_, sel
 from antiphon.errors import LedgerError
 from antiphon.ledger.engine import listed, reading, writing
 from antiphon.ledger.leases import Lease, guard
-from antiphon.ledger.moving import Move, as_json, move, withdraw_planned
+from antiphon.ledger.moving import (
+    UNRELEASED_CONTROL,
+    Move,
+    as_json,
+    move,
+    withdraw_planned,
+)
 from antiphon.ledger.planning import Planned, plan
 from antiphon.ledger.recording import Outcome, Recorded, record
 from antiphon.ledger.retrying import try_again
@@ -96,7 +102,7 @@ class Messages:
         Raises LedgerError for a dry run, and for one that is not running.
         """
         with writing(self._engine) as connection:
-            guard(connection, lease, now)
+            guard(connection, lease)
             query = select(runs).where(runs.c.run_id == run_id).with_for_update()
             run = connection.execute(query).one_or_none()
             if run is None or run.dry_run or run.state != "running":
@@ -183,12 +189,15 @@ class Messages:
         return try_again(self._engine, ids, evidence, now)
 
     def expire(self, now: datetime) -> int:
-        """Planned messages that are stale become `expired`; how many."""
+        """Planned messages that are stale become `expired`, with the control rows of runs never
+        released; how many messages."""
         values = {
             "state": MessageState.EXPIRED,
             "evidence": as_json({"reason": "not sent before its expires_at"}),
         }
-        return self._sweep([PLANNED, messages.c.expires_at <= now], values, now)
+        stale = messages.c.expires_at <= now
+        self._sweep([UNRELEASED_CONTROL, stale], values, now)
+        return self._sweep([PLANNED, stale], values, now)
 
     def _sweep(self, which: list[Any], values: dict[str, Any], now: datetime) -> int:
         picked = select(messages.c.message_id).where(*which).with_for_update(skip_locked=True)
@@ -218,9 +227,16 @@ class Messages:
             return withdraw_planned(connection, which, reason, now)
 
     def counts(self, run_id: str | None = None) -> list[Count]:
-        """Messages by campaign, channel and state; of one run, or of all."""
+        """Messages by campaign, channel and state; of one run, or of all. An attempt that was
+        followed by another one is not counted: its person is, by the latest."""
         keys = (messages.c.campaign, messages.c.channel, messages.c.state)
-        query = select(*keys, func.count()).group_by(*keys).order_by(*keys)
+        later = messages.alias("later")
+        followed = select(later.c.attempt).where(
+            later.c.occurrence_key == messages.c.occurrence_key,
+            later.c.attempt > messages.c.attempt,
+        )
+        query = select(*keys, func.count()).where(~followed.exists())
+        query = query.group_by(*keys).order_by(*keys)
         if run_id is not None:
             query = query.where(messages.c.run_id == run_id)
         with reading(self._engine) as connection:

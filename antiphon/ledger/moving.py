@@ -9,6 +9,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    TextClause,
+    and_,
     insert,
     select,
     update,
@@ -16,9 +18,13 @@ from sqlalchemy import (
 
 from antiphon.ledger.engine import next_revision
 from antiphon.ledger.inserting import count_inserted
-from antiphon.ledger.schema import PLANNED, message_log, messages
+from antiphon.ledger.schema import PLANNED, message_log, messages, runs
 from antiphon.states import MessageState
 
+UNRELEASED_CONTROL = and_(
+    messages.c.run_id.in_(select(runs.c.run_id).where(runs.c.released_at.is_(None))),
+    messages.c.state == MessageState.CONTROL,
+)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
@@ -72,12 +78,18 @@ def move(
 def withdraw_planned(
     connection: Connection, which: ColumnElement[bool], reason: str, now: datetime
 ) -> int:
-    """Takes back the planned messages among `which`; how many."""
-    picked = (
-        select(messages.c.message_id)
-        .where(PLANNED, which)
-        .order_by(messages.c.message_id)
-        .with_for_update()
-    )
+    """Takes back the planned messages among `which`; how many.
+
+    Control rows of runs not released go with them: nobody was written to, so nobody held out.
+    """
     values = {"state": MessageState.WITHDRAWN, "evidence": as_json({"reason": reason})}
-    return move(connection, picked, values, now).messages
+    taken = [
+        move(connection, _in_order(which, state), values, now).messages
+        for state in (PLANNED, UNRELEASED_CONTROL)
+    ]
+    return taken[0]
+
+
+def _in_order(which: ColumnElement[bool], state: ColumnElement[bool] | TextClause) -> Select[tuple[str]]:
+    picked = select(messages.c.message_id).where(state, which).order_by(messages.c.message_id)
+    return picked.with_for_update()

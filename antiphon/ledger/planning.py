@@ -66,7 +66,7 @@ def plan(engine: Engine, rows: pa.Table, run_id: str, lease: Lease, now: datetim
     for start in range(0, max(checked.num_rows, 1), ROWS_A_TRANSACTION):
         batch = checked.slice(start, ROWS_A_TRANSACTION)
         with writing(engine) as connection:
-            guard(connection, lease, now)
+            guard(connection, lease)
             run = _planning_run(connection, run_id)
             added = _insert(connection, batch, run_id, now)
             if added and run.released_at is not None:

@@ -82,7 +82,7 @@ class Runs:
     ) -> Run:
         """A new run, `2026-05-12-daily-1`: the day, the flow, and a number from 1."""
         with writing(self._engine) as connection:
-            _guard(connection, lease, now)
+            _guard(connection, lease)
             lock(connection, RUNS_LOCK)
             earlier = select(func.max(runs.c.ordinal)).where(
                 runs.c.business_day == business_day, runs.c.flow == flow
@@ -124,7 +124,7 @@ class Runs:
             "engine_versions": dict(engine_versions) if engine_versions else None,
         }
         with writing(self._engine) as connection:
-            _guard(connection, lease, now)
+            _guard(connection, lease)
             run = _run(connection, run_id)
             fresh = {
                 name: value
@@ -136,7 +136,7 @@ class Runs:
     def resume(self, run_id: str, now: datetime, *, lease: Lease | None = None) -> Run:
         """The run, running again with what it had pinned; LedgerError when it is over."""
         with writing(self._engine) as connection:
-            _guard(connection, lease, now)
+            _guard(connection, lease)
             run = _run(connection, run_id)
             if run.state not in UNFINISHED:
                 raise LedgerError(f"run {run_id} is {run.state} and cannot go on: begin a new one.")
@@ -163,7 +163,7 @@ class Runs:
         if state not in {RunState.FINISHED, RunState.FAILED, RunState.HELD}:
             raise ValueError(f"a run does not finish as {state}")
         with writing(self._engine) as connection:
-            _guard(connection, lease, now)
+            _guard(connection, lease)
             run = _run(connection, run_id)
             if run.state is not RunState.RUNNING:
                 raise LedgerError(f"run {run_id} is {run.state}, not running: resume it first.")
@@ -215,7 +215,7 @@ class Runs:
     ) -> None:
         """The step works from now on; one done before is done again."""
         with writing(self._engine) as connection:
-            _guard(connection, lease, now)
+            _guard(connection, lease)
             again: dict[str, Any] = {"started_at": now, "finished_at": None, "counts": {}}
             row = {"run_id": run_id, "step": step, **again}
             upsert = insert_into(connection, run_steps).on_conflict_do_update(
@@ -234,7 +234,7 @@ class Runs:
     ) -> None:
         """The step is done, with what it counted; LedgerError when it was never begun."""
         with writing(self._engine) as connection:
-            _guard(connection, lease, now)
+            _guard(connection, lease)
             change = (
                 update(run_steps)
                 .where(run_steps.c.run_id == run_id, run_steps.c.step == step)
@@ -251,9 +251,9 @@ class Runs:
             return [Step(**row) for row in rows]
 
 
-def _guard(connection: Connection, lease: Lease | None, now: datetime) -> None:
+def _guard(connection: Connection, lease: Lease | None) -> None:
     if lease is not None:
-        guard(connection, lease, now)
+        guard(connection, lease)
 
 
 def _query() -> Select[Any]:

@@ -1,4 +1,5 @@
 -- What left, what is waiting and what was held out, per business day, campaign, channel and arm.
+-- An attempt that was followed by another one is not counted: its person is, by the latest.
 -- Parameter: $business_zone. Reads contacts, the ledger's latest changes included.
 SELECT
     timezone($business_zone, contact_at)::DATE AS day,
@@ -11,5 +12,11 @@ SELECT
     count(*) FILTER (state = 'in_doubt') AS in_doubt,
     count(*) FILTER (state IN ('refused', 'withdrawn', 'expired')) AS not_sent
 FROM contacts
+ANTI JOIN (
+    SELECT occurrence_key, unnest(range(1, max(attempt))) AS attempt
+    FROM contacts
+    GROUP BY occurrence_key
+    HAVING max(attempt) > 1
+) AS followed USING (occurrence_key, attempt)
 GROUP BY ALL
 ORDER BY day DESC, campaign, channel, arm

@@ -49,8 +49,10 @@ def test_one_that_lost_its_lease_neither_writes_renews_nor_frees_it(ledger: Ledg
     assert ledger.runs.latest() == []
 
 
-def test_a_lease_that_ran_out_does_not_guard(ledger: Ledger) -> None:
+def test_a_lease_that_ran_out_guards_until_another_takes_it(ledger: Ledger) -> None:
     lease = ledger.leases.acquire("run", "a", MINUTE, NOW)
-    with pytest.raises(LeaseLost, match="ran out at 2026-05-12 08:01:00 UTC"):
-        ledger.runs.begin("daily", DAY, NOW, NOW + MINUTE, lease=lease)
-    assert ledger.runs.latest() == []
+    ledger.runs.begin("daily", DAY, NOW, NOW + HOUR, lease=lease)
+    ledger.leases.acquire("run", "b", MINUTE, NOW + HOUR)
+    with pytest.raises(LeaseLost, match="was taken over"):
+        ledger.runs.begin("daily", DAY, NOW, NOW + HOUR, lease=lease)
+    assert len(ledger.runs.latest()) == 1

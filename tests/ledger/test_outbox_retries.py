@@ -1,11 +1,15 @@
 """What a dead sender had in flight: in doubt; tried again only where it certainly never left."""
 
+from datetime import timedelta
+
+import pyarrow as pa
 from outbox_scene import MINUTE, NOW, rows, scene
 
 from antiphon.ledger import Ledger
 from antiphon.states import MessageState
 
 S = MessageState
+DAYS = timedelta(days=1)
 
 
 def test_only_the_messages_of_dead_holders_are_recovered_before_their_claim_runs_out(
@@ -24,12 +28,12 @@ def test_only_the_messages_of_dead_holders_are_recovered_before_their_claim_runs
 
 
 def test_a_new_attempt_is_the_same_message_again_and_may_leave_at_once(ledger: Ledger) -> None:
-    day = scene(ledger, rows(1))
+    scene(ledger, rows(1))
     (first,) = ledger.messages.claim("email", 9, NOW, "dead", MINUTE)
     ledger.messages.recover(NOW, ["dead"])
     ids = {first.message_id: "f" * 32}
     assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 1
-    assert day.states() == {"planned": 1, "refused": 1}
+    assert ledger.messages.get(first.message_id).state is S.REFUSED  # type: ignore[union-attr]
     (second,) = ledger.messages.claim("email", 9, NOW, "alive", MINUTE)
     assert (second.message_id, second.attempt) == ("f" * 32, first.attempt + 1)
     for name in ("occurrence_key", "customer_id", "values_json", "address", "run_id", "expires_at"):
@@ -46,4 +50,38 @@ def test_trying_again_twice_or_what_is_not_in_doubt_adds_nothing(ledger: Ledger)
     assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 1
     assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 0
     assert ledger.messages.try_again({}, {}, NOW) == 0
-    assert day.states() == {"planned": 2, "refused": 1}
+    assert day.states() == {"planned": 2}
+
+
+def test_a_message_tried_again_is_counted_once_by_its_latest_attempt(ledger: Ledger) -> None:
+    scene(ledger, rows(2))
+    first, _ = ledger.messages.claim("email", 9, NOW, "dead", MINUTE)
+    ledger.messages.recover(NOW, ["dead"])
+    ledger.messages.try_again({first.message_id: "f" * 32}, {"found": "nothing"}, NOW)
+    counts = {count.state: count.messages for count in ledger.messages.counts()}
+    assert counts == {S.PLANNED: 1, S.IN_DOUBT: 1}
+
+
+def test_control_rows_go_with_the_messages_of_a_run_that_was_never_released(
+    ledger: Ledger,
+) -> None:
+    table = pa.concat_tables([rows(["a", "b"]), rows(["c", "d"], state="control")])
+    day = scene(ledger, table, released=False)
+    assert ledger.runs.abandon(day.run_id, "wrong prices", NOW) == 2
+    assert day.states() == {"withdrawn": 4}
+
+
+def test_control_rows_of_a_run_never_released_expire_with_its_messages(ledger: Ledger) -> None:
+    table = pa.concat_tables([rows(["a", "b"]), rows(["c", "d"], state="control")])
+    day = scene(ledger, table, released=False)
+    assert ledger.messages.expire(NOW + 90 * DAYS) == 2
+    assert day.states() == {"expired": 4}
+
+
+def test_control_rows_of_a_released_run_stay(ledger: Ledger) -> None:
+    table = pa.concat_tables([rows(["a", "b"]), rows(["c", "d"], state="control")])
+    day = scene(ledger, table)
+    assert ledger.messages.expire(NOW + 90 * DAYS) == 2
+    assert day.states() == {"control": 2, "expired": 2}
+    ledger.runs.abandon(day.run_id, "late", NOW)
+    assert day.states() == {"control": 2, "expired": 2}

@@ -9,6 +9,7 @@ from demo_project import AT, antiphon
 from run_processes import KILLED, Kill, frozen, run, start
 from run_state import State, assert_same_end, state_of
 
+from antiphon.clock import system_clock
 from antiphon.errors import LeaseLost, RunBusy
 from antiphon.lake import Change
 from antiphon.steps.daily import run_daily
@@ -87,7 +88,7 @@ def test_of_two_runs_at_once_one_works_and_the_other_says_that_it_is_busy(
 def steal(root: Path) -> None:
     """Another process takes the lease over, as after a long sleep of this one's machine."""
     leases = state_of(root).project.ledger.leases
-    leases.acquire(LEASE, "other-host/1/1", MINUTE, frozen() + 2 * MINUTE)
+    leases.acquire(LEASE, "other-host/1/1", MINUTE, system_clock() + 2 * MINUTE)
 
 
 def test_a_run_whose_lease_was_taken_over_writes_nothing_more(project: Path) -> None:
