@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from antiphon.commands.screen import (
     DAY_COLUMNS,
+    Row,
     as_json,
     at_option,
     day_row,
@@ -23,6 +25,7 @@ from antiphon.commands.screen import (
 from antiphon.errors import AntiphonError, ExitCode, UserFilesError
 
 if TYPE_CHECKING:
+    from antiphon.ledger import Run as Record
     from antiphon.project import Project
 
 # Quiet and offline.
@@ -40,11 +43,14 @@ ENGINE = {
 @click.command()
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Business day; absent: today.")
 @click.option("--campaign", "campaigns", multiple=True, help="Only this one; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Decide and show, but send nothing.")
+@click.option("--dry-run", is_flag=True, help="Pull, publish and decide; send nothing.")
 @at_option
 @click.pass_obj
 def run(root: Path | None, day: datetime | None, campaigns: Sequence[str], dry_run: bool) -> int:
     """Do the daily run now, with nothing to start first; repeating it sends nothing twice.
+
+    With --dry-run data is pulled and published and the day decided; nothing is written to the
+    outbox. `antiphon plan` decides without pulling.
 
     Examples: antiphon run, antiphon run --dry-run, antiphon run --at 2026-05-12T10:00+02:00
     """
@@ -114,9 +120,15 @@ def show_day(project: "Project", run_id: str) -> int:
         counts[count.state.value] += count.messages
     states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()))
     if record.dry_run:
-        click.echo("A dry run: nothing was written to the outbox and nothing was sent.")
+        click.echo(
+            "A dry run: the data was pulled and published, the day decided; "
+            "nothing was written to the outbox and nothing was sent."
+        )
     elif not any(one.sent + one.control for one in summaries):
-        click.echo("Nothing new to send: everybody due today has been written to already.")
+        click.echo(
+            "Nothing new to send: whoever is due has been written to already, "
+            "or is held back for the reason shown."
+        )
     else:
         click.echo(f"Messages: {states}.")
     warnings = folder / WARNINGS
@@ -145,24 +157,20 @@ def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
 
     Examples: antiphon runs, antiphon runs 2026-05-12-daily-1
     """
-    ledger = opened(root).ledger
+    project = opened(root)
+    ledger, alive = project.ledger, _living_token(project)
     if run_id is None:
-        rows = [
-            {
-                "run": one.run_id,
-                "state": one.state.value,
-                "as of": one.as_of,
-                "released": one.released_at,
-                "dry": one.dry_run,
-                "verdict": one.verdict,
-            }
-            for one in ledger.runs.latest()
-        ]
+        rows = [_run_row(project, one, alive) for one in ledger.runs.latest()]
+        if not as_json:  # one line each: `runs ID` shows all of it
+            rows = [{**row, "verdict": row["verdict"].partition("\n")[0]} for row in rows]
+        zone = project.configuration.settings.business.timezone
         columns = ["run", "state", "as of", "released", "dry", "verdict"]
-        show("Runs (UTC)", columns, rows, json_too=as_json)
+        show(f"Runs ({zone} time)", columns, rows, json_too=as_json)
         return ExitCode.DONE
-    if ledger.runs.get(run_id) is None:
+    found = ledger.runs.get(run_id)
+    if found is None:
         raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
+    order = _step_order()
     steps = [
         {
             "step": one.step,
@@ -171,10 +179,50 @@ def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
             else None,
             "counts": ", ".join(f"{name} {count:,}" for name, count in one.counts.items()),
         }
-        for one in ledger.runs.steps(run_id)
+        for one in sorted(
+            ledger.runs.steps(run_id), key=lambda one: order.get(one.step, len(order))
+        )
     ]
     show(f"Run {run_id}", ["step", "seconds", "counts"], steps, json_too=as_json)
+    if not as_json:
+        row = _run_row(project, found, alive)
+        click.echo(f"{row['state']}: {row['verdict']}" if row["verdict"] else row["state"])
     return ExitCode.DONE
+
+
+def _step_order() -> dict[str, int]:
+    """Where each step stands in a whole run: a resumed one began some of them later."""
+    from antiphon.steps.daily import steps_of  # noqa: PLC0415
+
+    return {do.__name__: place for place, do in enumerate(steps_of(dry_run=False))}
+
+
+def _living_token(project: "Project") -> int | None:
+    """The lease's token, where a process that may be alive holds it; on the machine's clock."""
+    from antiphon.clock import system_clock  # noqa: PLC0415
+    from antiphon.steps.holder import is_dead  # noqa: PLC0415
+    from antiphon.steps.run import LEASE  # noqa: PLC0415
+
+    lease = project.ledger.leases.holder(LEASE, system_clock())
+    return None if lease is None or is_dead(lease.holder) else lease.token
+
+
+def _run_row(project: "Project", one: "Record", alive: int | None) -> Row:
+    """A line of the runs, in business time; one whose process was killed is `interrupted`."""
+    from antiphon.ledger import RunState  # noqa: PLC0415
+
+    zone = ZoneInfo(project.configuration.settings.business.timezone)
+    killed = one.state is RunState.RUNNING and (alive is None or one.lease_token != alive)
+    return {
+        "run": one.run_id,
+        "state": "interrupted" if killed else one.state.value,
+        "as of": one.as_of.astimezone(zone),
+        "released": one.released_at and one.released_at.astimezone(zone),
+        "dry": one.dry_run,
+        "verdict": f"killed: run again, or antiphon abandon {one.run_id}"
+        if killed
+        else one.verdict,
+    }
 
 
 @click.command()

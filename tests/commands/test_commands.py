@@ -16,8 +16,11 @@ import pytest
 from demo_project import AT, ROOT, antiphon, demo_clock, make_project
 
 from antiphon import cli
+from antiphon.clock import system_clock
 from antiphon.ledger import Ledger, RunState
 from antiphon.steps.daily import run_daily
+from antiphon.steps.holder import this_process
+from antiphon.steps.run import LEASE
 
 RUN = "2026-05-12-daily-1"
 NOW = {"ANTIPHON_AT": AT}
@@ -365,6 +368,41 @@ def test_runs_lists_runs_and_the_steps_of_one(project: Path) -> None:
     steps = [row["step"] for row in ask_json(project, "runs", RUN)]
     assert (steps[0], steps[-1]) == ("pull", "report")
     assert "quarantined" in ask(project, "runs", RUN)
+    assert "finished: " in ask(project, "runs", RUN)
+    assert "Runs (Europe/Berlin time)" in ask(project, "runs")
+    assert row["as of"].startswith("2026-05-12 10:00")
+
+
+def test_runs_tells_a_killed_run_from_one_at_work(project: Path, tmp_path: Path) -> None:
+    mine = copied(project, tmp_path)
+    ledger, clock = Ledger.open(f"sqlite:///{mine / 'var' / 'ledger.db'}"), demo_clock()
+    lease = ledger.leases.acquire(LEASE, this_process(), _MINUTE, system_clock())
+    begun = ledger.runs.begin("daily", clock().date(), clock(), clock(), lease=None).run_id
+    assert ask_json(mine, "runs")[0]["state"] == "interrupted"  # another run has the lease
+    ledger.runs.resume(begun, system_clock(), lease=lease)
+    assert ask_json(mine, "runs")[0]["state"] == "running"
+    ledger.leases.release(lease)
+    (row, _) = ask_json(mine, "runs")
+    assert (row["run"], row["state"]) == (begun, "interrupted")
+    assert row["verdict"] == f"killed: run again, or antiphon abandon {begun}"
+    dead = f"{this_process().partition('/')[0]}/{2**22 + 1}/1"
+    lease = ledger.leases.acquire(LEASE, dead, _MINUTE, system_clock())
+    ledger.runs.resume(begun, system_clock(), lease=lease)
+    assert ask_json(mine, "runs")[0]["state"] == "interrupted"
+
+
+def test_runs_shows_the_first_line_of_a_verdict_and_one_run_the_whole(
+    project: Path, tmp_path: Path
+) -> None:
+    mine = copied(project, tmp_path)
+    ledger, clock = Ledger.open(f"sqlite:///{mine / 'var' / 'ledger.db'}"), demo_clock()
+    run_id = ledger.runs.begin("daily", clock().date(), clock(), clock()).run_id
+    ledger.runs.begin_step(run_id, "report", clock())
+    ledger.runs.begin_step(run_id, "pull", clock())
+    ledger.runs.finish(run_id, RunState.FAILED, "first line\nsecond line", clock())
+    assert "second line" not in ask(mine, "runs")
+    assert "failed: first line\nsecond line" in ask(mine, "runs", run_id)
+    assert [row["step"] for row in ask_json(mine, "runs", run_id)] == ["pull", "report"]
 
 
 def test_a_report_is_a_table_a_csv_and_json(project: Path, tmp_path: Path) -> None:
