@@ -38,8 +38,7 @@ def test_the_mistake_shown_is_answered_as_shown() -> None:
     wrong = block("yaml").replace(
         "channels: [email, sms]                # ", "chanels: [email, sms]  # "
     )
-    said = problems_of(wrong)
-    (answer,) = [problem for problem in said if "chanels" in problem]
+    [answer] = problems_of(wrong)
     beginning, _ = hint.split("…")
     assert place.split(":")[3] == answer.splitlines()[0].split(":")[3]
     assert line.strip().split("|")[1].strip() in answer

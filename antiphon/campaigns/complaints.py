@@ -1,6 +1,6 @@
 """What pydantic found wrong with a file, in our words and at its place."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
@@ -26,16 +26,38 @@ _LIMITS = {
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """'Did you mean …? Allowed here: …'."""
     names = sorted(allowed)
-    close = get_close_matches(word, names, n=1)
-    guess = f"Did you mean {close[0]!r}? " if close else ""
+    close = _meant(word, names)
+    guess = f"Did you mean {close!r}? " if close else ""
     return f"{guess}Allowed here: {', '.join(names)}."
 
 
 def complaints(
     document: Document, model: type[Model], details: Sequence[ErrorDetails]
 ) -> list[Problem]:
-    """One problem for each of pydantic's, in its order."""
-    return [_complaint(document, model, detail) for detail in details]
+    """One problem for each mistake that pydantic found, in its order."""
+    meant = {
+        (*detail["loc"][:-1], _meant(str(detail["loc"][-1]), _keys_at(model, detail["loc"][:-1])))
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+    }
+    return [
+        _complaint(document, model, detail)
+        for detail in details
+        if not _is_consequence(detail, meant)
+    ]
+
+
+def _is_consequence(detail: ErrorDetails, meant: Set[tuple[str | int, ...]]) -> bool:
+    """Whether another complaint says it: a key written wrongly, items that are each wrong."""
+    if detail["type"] == "missing":
+        return detail["loc"] in meant
+    return detail["type"] == "too_short" and bool(detail["input"])
+
+
+def _meant(word: str, names: Sequence[str]) -> str:
+    """The nearest of the names; empty where none is near."""
+    close = get_close_matches(word, sorted(names), n=1)
+    return close[0] if close else ""
 
 
 def _complaint(document: Document, model: type[Model], detail: ErrorDetails) -> Problem:
@@ -75,7 +97,7 @@ def _wrong_value(detail: ErrorDetails, path: Path, expected: Any) -> tuple[str, 
 
 def _unknown_key(document: Document, model: type[Model], path: Path) -> Problem:
     key = str(path[-1])
-    hint = nearest(key, _keys(annotation_at(model, path[:-1])))
+    hint = nearest(key, _keys_at(model, path[:-1]))
     if is_secret_name(key):
         hint = f"Secrets come from the environment, never from a file. {hint}"
     return document.problem_at(document.key_spot(path), f"unknown key {_short(key)!r}", hint)
@@ -182,6 +204,10 @@ def words(annotation: Any) -> str:
 def _keys(annotation: Any) -> list[str]:
     plain = _plain(annotation)
     return list(fields(plain)) if _is_model(plain) else []
+
+
+def _keys_at(model: type[Model], path: Path) -> list[str]:
+    return _keys(annotation_at(model, path))
 
 
 def _is_model(annotation: Any) -> bool:

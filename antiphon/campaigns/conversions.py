@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -41,7 +42,7 @@ def duration(text: str) -> timedelta:
         raise ValueError("write a number and a unit: '90 days', '3 hours', '2 weeks', '30 minutes'")
     unit = timedelta(**{f"{match[2].lower()}s": 1})
     if int(match[1]) > _LONGEST / unit:
-        raise ValueError(f"a duration is at most {_LONGEST.days} days")
+        raise ValueError(f"a duration is at most {_LONGEST.days} days: write a shorter one")
     return int(match[1]) * unit
 
 
@@ -61,9 +62,9 @@ def share(text: str) -> float:
         raise ValueError("write a percentage: '10%'")
     share = Decimal(match[1]) / (100 if match[2] else 1)
     if share > 1:
-        raise ValueError(
-            "a share lies between 0% and 100%" + ("" if match[2] else f": write '{text}%'")
-        )
+        is_percentage = not match[2] and Decimal(match[1]) <= 100
+        meant = f"'{text}%'" if is_percentage else "a percentage, such as 10%"
+        raise ValueError(f"a share lies between 0% and 100%: write {meant}")
     return float(share)
 
 
@@ -74,20 +75,28 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"there is no day {text}") from None
+        raise ValueError(f"there is no day {text}: {_day_instead(text)}") from None
+
+
+def _day_instead(text: str) -> str:
+    """What to write for a day that looks right and does not exist."""
+    year, month, _ = map(int, text.split("-"))
+    if year and 1 <= month <= 12 and not text.endswith("-00"):
+        return f"the last day of that month is {text[:8]}{monthrange(year, month)[1]}"
+    return "write year, month and day, as 2026-01-31"
 
 
 def whole(text: str) -> int:
     """A whole number."""
     if not _WHOLE.fullmatch(text):
-        raise ValueError("write a whole number")
+        raise ValueError("write a whole number in digits, such as 50")
     return int(text)
 
 
 def number(text: str) -> Decimal:
     """An exact number."""
     if not _NUMBER.fullmatch(text):
-        raise ValueError("write a number")
+        raise ValueError("write a number in digits, such as 50 or 0.5")
     return Decimal(text)
 
 
@@ -180,5 +189,5 @@ def date_format(text: str) -> str:
 def version(text: str) -> str:
     """The version this Antiphon reads."""
     if text != VERSION:
-        raise ValueError(f"version {text[:60]!r} is not {VERSION}")
+        raise ValueError(f"version {text[:60]!r} is not read: write {VERSION}")
     return text
