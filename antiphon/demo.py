@@ -5,6 +5,7 @@ two customers sharing one address, a customer sent twice, orders of nobody, an a
 currency sign, a date from the future.
 """
 
+import filecmp
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -78,9 +79,12 @@ def write_demo(folder: Path, *, customers: int = 20_000, seed: int = 2026) -> De
         "consents": _consents(random, people),
     }
     for name, table in tables.items():
-        partial = folder / f".{name}.csv"
+        partial, path = folder / f".{name}.csv", folder / f"{name}.csv"
         pyarrow.csv.write_csv(table, partial)
-        partial.replace(folder / f"{name}.csv")
+        if path.exists() and filecmp.cmp(partial, path, shallow=False):
+            partial.unlink()  # a source rereads a file whose time changed
+        else:
+            partial.replace(path)
     return Demo(folder, {name: table.num_rows for name, table in tables.items()})
 
 

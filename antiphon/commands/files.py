@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from antiphon.commands.screen import as_json, at_option, opened, show
+from antiphon.commands.screen import as_json, at_option, counted, opened, show
 from antiphon.errors import ConfigError, ExitCode
 
 
@@ -39,8 +39,11 @@ def check(root: Path | None, as_json: bool) -> int:
     errors = sum(not problem.is_warning for problem in problems)
     warnings = len(problems) - errors
     if not as_json:
-        found = f"{errors} problems, {warnings} warnings" if problems else "no problems"
-        campaigns = f"{len(configuration.campaigns)} campaigns, " if configuration else ""
+        counts = f"{counted(errors, 'problem')}, {counted(warnings, 'warning')}"
+        found = counts if problems else "no problems"
+        campaigns = (
+            f"{counted(len(configuration.campaigns), 'campaign')}, " if configuration else ""
+        )
         click.echo(f"{campaigns}{found}.", err=bool(problems))
     return ExitCode.USER_FILES if errors else ExitCode.DONE
 

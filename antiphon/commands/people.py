@@ -1,6 +1,8 @@
 """Commands about one person: why, message, preview."""
 
 import json
+import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -100,6 +102,8 @@ def _told(evidence: str | None) -> str:
 def preview(root: Path | None, campaign: str, customer: str | None, in_browser: bool) -> int:
     """Write and open what a customer would get: every variant and channel of a campaign.
 
+    Without a desktop only the pages' paths are printed.
+
     Example: antiphon preview winback-lost-loyal --customer LP000012
     """
     from antiphon.message.content import Email, Sms  # noqa: PLC0415
@@ -130,6 +134,13 @@ def preview(root: Path | None, campaign: str, customer: str | None, in_browser: 
         path = folder / f"{campaign}-{arm}.html"
         path.write_text(page, encoding="utf-8")
         click.echo(f"{arm}: {path}")
-        if in_browser:
+        if in_browser and _has_desktop():
             click.launch(str(path))
     return ExitCode.DONE
+
+
+def _has_desktop() -> bool:
+    """Whether a browser has a screen to open on; over SSH and in containers none has."""
+    return not sys.platform.startswith("linux") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

@@ -4,10 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
-from antiphon.commands.screen import DAY_COLUMNS, Row, as_json, at_option, day_row, opened, show
+from antiphon.commands.screen import (
+    DAY_COLUMNS,
+    Row,
+    as_json,
+    at_option,
+    day_row,
+    opened,
+    rehearsed,
+    show,
+)
 from antiphon.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -25,24 +35,29 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
 
     Nothing is written. Example: antiphon plan --campaign winback-lost-loyal
     """
-    from antiphon.steps.planning import planned  # noqa: PLC0415
-    from antiphon.steps.run import read_summaries  # noqa: PLC0415
+    from antiphon.policy.summary import CampaignSummary  # noqa: PLC0415
+    from antiphon.steps.planning import last_sending, planned  # noqa: PLC0415
 
     project = opened(root)
-    last = next((one for one in project.ledger.runs.latest("daily") if not one.dry_run), None)
-    before = read_summaries(project.var / "runs" / last.run_id) if last else []
-    sent_before = {one.campaign: one.sent for one in before}
+    last, sent_before = last_sending(project)
     with planned(project, day.date() if day else None, campaigns or None) as found:
         missing = found.missing()
         rows = [_plan_row(one, sent_before, missing) for one in found.summaries]
+        running = {one.campaign for one in found.summaries}
+        resting = [] if campaigns else sorted(set(sent_before) - running)
+        rows += [
+            {**day_row(CampaignSummary(name)), "why": "does not run today"}
+            | {"vs last run": f"{-sent_before[name]:+,}", "missing values": {}}
+            for name in resting
+        ]
         title = f"Plan of {found.day.moment.business_day} on snapshot {found.day.snapshot.id}"
     show(title, [*DAY_COLUMNS, "vs last run"], rows, json_too=as_json)
     if as_json:
         return ExitCode.DONE
-    if not rows:
+    if not running:
         click.echo("No campaign runs on this day: see `runs` in config/campaigns/.")
     if last:
-        click.echo(f"`vs last run`: messages more or fewer than {last.run_id} decided to send.")
+        click.echo(f"`vs last run`: messages more or fewer than {last} decided to send.")
     for campaign, name, count in missing:
         click.echo(
             f"{campaign}: {count:,} held, as their message would print {name}, which is not known."
@@ -50,8 +65,20 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     held = sum(count for _, _, count in missing)
     advice = "; `default` in the template can say something else" if held else ""
     click.echo(f"Messages held for a missing value: {held:,}{advice}.")
-    click.echo("Nothing was written. To send: antiphon run. To look: antiphon preview CAMPAIGN")
+    again = _repeated(campaigns, day)
+    click.echo(f"Nothing was written. To send: antiphon run{again}")
+    click.echo("To look: antiphon preview CAMPAIGN")
     return ExitCode.DONE
+
+
+def _repeated(campaigns: Sequence[str], day: datetime | None) -> str:
+    """The options of this plan, for the run that would send it."""
+    options = [*(f"--campaign {name}" for name in campaigns)]
+    if day:
+        options.append(f"--day {day.date()}")
+    if at := rehearsed():
+        options.append(f"--at {at}")
+    return "".join(f" {option}" for option in options)
 
 
 def _plan_row(
@@ -95,5 +122,7 @@ def segments(root: Path | None, as_json: bool) -> int:
         for one in segment_sizes(project)
     ]
     columns = ["segment", "title", "customers", "share", "by e-mail", "by SMS"]
-    show("Segments", columns, rows, json_too=as_json)
+    zone = project.configuration.settings.business.timezone
+    now = project.clock().astimezone(ZoneInfo(zone))
+    show(f"Segments as of {now:%Y-%m-%d %H:%M} ({zone})", columns, rows, json_too=as_json)
     return ExitCode.DONE

@@ -43,6 +43,11 @@ def rehearse(_: click.Context, __: click.Parameter, at: datetime | str | None) -
     os.environ["ANTIPHON_AT"] = str(at)
 
 
+def rehearsed() -> str:
+    """The moment of --at or ANTIPHON_AT; '' where the machine's clock rules."""
+    return os.environ.get("ANTIPHON_AT", "")
+
+
 at_option: Callable[[Any], Any] = click.option(
     "--at",
     metavar="INSTANT",
@@ -51,6 +56,11 @@ at_option: Callable[[Any], Any] = click.option(
     is_eager=True,
     help="Rehearse as of a moment, as 2026-05-12T10:00+02:00; absent: now.",
 )
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def show(

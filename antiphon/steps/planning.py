@@ -20,7 +20,7 @@ from antiphon.steps.decide import write_decisions
 from antiphon.steps.deciding import Day
 from antiphon.steps.frames import Frames, build_frames, segment_conditions
 from antiphon.steps.intake import ledger_mark
-from antiphon.steps.run import todays_campaigns
+from antiphon.steps.run import read_summaries, todays_campaigns
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,18 @@ class Plan:
             f"WHERE rule = '{Rule.MISSING_VALUE}' GROUP BY ALL ORDER BY ALL"
         )
         return [(campaign, name, count) for campaign, name, count in rows]
+
+
+def last_sending(project: Project) -> tuple[str | None, dict[str, int]]:
+    """The last run that decided to send anything, and how much of each campaign.
+
+    A repetition of a day decides nothing new: to compare with it would tell nothing.
+    """
+    for one in project.ledger.runs.latest("daily"):
+        found = [] if one.dry_run else read_summaries(project.var / "runs" / one.run_id)
+        if any(summary.sent for summary in found):
+            return one.run_id, {summary.campaign: summary.sent for summary in found}
+    return None, {}
 
 
 @contextmanager

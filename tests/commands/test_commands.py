@@ -148,6 +148,7 @@ def test_check_counts_what_it_found(project: Path, tmp_path: Path) -> None:
     printed = ask(wrong, "check", code=1)
     assert "config/campaigns/vip-thanks.yaml:" in printed
     assert "Did you mean 'channels'?" in printed
+    assert "problems, 0 warnings." in printed or "1 problem, 0 warnings." in printed
     done = antiphon(wrong, "check", "--json", environment=NOW)
     assert done.returncode == 1
     assert {"path", "line", "column", "message", "hint"} <= set(json.loads(done.stdout)[0])
@@ -232,7 +233,24 @@ def test_plan_writes_nothing_and_shows_the_difference_from_the_last_run(
         name: f"{-count:+,}" for name, count in sent.items()
     }
     assert sum(sent.values()) > 0
-    assert "No campaign runs on this day" in ask(mine, "plan", "--day", "2020-01-01")
+    printed = ask(mine, "plan", "--day", "2020-01-01")
+    assert "No campaign runs on this day" in printed
+    assert f"To send: antiphon run --day 2020-01-01 --at {AT}\n" in printed
+
+
+def test_plan_compares_with_the_last_run_that_sent(project: Path, tmp_path: Path) -> None:
+    mine = copied(project, tmp_path)
+    first = {row["campaign"]: row["vs last run"] for row in ask_json(mine, "plan")}
+    run_daily(mine, demo_clock())  # a repetition with nothing new
+    path = mine / "config" / "campaigns" / "vip-thanks.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("until: 2026-05-31", "until: 2026-05-11"), encoding="utf-8")
+    assert f"than {RUN} decided to send" in ask(mine, "plan")
+    rows = {row["campaign"]: row for row in ask_json(mine, "plan")}
+    assert {name: row["vs last run"] for name, row in rows.items()} == first
+    rest = rows["vip-thanks"]
+    assert (rest["audience"], rest["why"]) == (0, "does not run today")
+    assert "vip-thanks" not in str(ask_json(mine, "plan", "--campaign", "may-letter"))
 
 
 def test_plan_tells_of_messages_held_for_a_missing_value(project: Path, tmp_path: Path) -> None:
@@ -254,6 +272,7 @@ def test_plan_tells_of_messages_held_for_a_missing_value(project: Path, tmp_path
 def test_segments_have_sizes_shares_and_reach(project: Path) -> None:
     rows = {row["segment"]: row for row in ask_json(project, "segments")}
     assert len(rows) == 11
+    assert "Segments as of 2026-05-12 10:00 (Europe/Berlin)" in ask(project, "segments")
     for row in rows.values():
         assert max(row["by e-mail"], row["by SMS"]) <= row["customers"]
         assert row["share"].endswith("%")
@@ -341,6 +360,29 @@ class Words(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+@pytest.mark.parametrize(
+    ("platform", "display", "opened"),
+    [("linux", "", 0), ("linux", ":0", 2), ("darwin", "", 2)],
+)
+def test_preview_opens_a_browser_only_on_a_desktop(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    display: str,
+    opened: int,
+) -> None:
+    launched: list[str] = []
+    monkeypatch.setattr("click.launch", launched.append)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("ANTIPHON_AT", AT)
+    monkeypatch.chdir(copied(project, tmp_path))
+    assert cli.exit_code(["preview", "winback-lost-loyal"]) == 0
+    assert len(launched) == opened
 
 
 def test_preview_writes_a_page_for_every_variant(project: Path, tmp_path: Path) -> None:
@@ -453,10 +495,16 @@ def test_clean_removes_old_snapshots_only(project: Path, tmp_path: Path) -> None
 
 def test_the_demo_is_the_same_every_time(tmp_path: Path) -> None:
     project = make_project(tmp_path / "shop", customers=60)
-    before = written(project / "var" / "demo")
-    shutil.rmtree(project / "var" / "demo")
-    assert "60 customers" in ask(project, "demo", "--customers", "60") or before
-    assert written(project / "var" / "demo") == before
+    folder = project / "var" / "demo"
+    before = written(folder)
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    ask(project, "demo", "--customers", "60")  # a second time: no file to read again
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+    shutil.rmtree(folder)
+    ask(project, "demo", "--customers", "60")
+    assert written(folder) == before
+    ask(project, "demo", "--customers", "61")
+    assert written(folder) != before
 
 
 def test_the_full_disk_names_a_command_that_exists() -> None:
