@@ -58,10 +58,14 @@ class Validation:
 
         datadocs.write(list(verdicts.values()), self.circumstances, self.stored)
         if stopped := [line for verdict in verdicts.values() for line in verdict.stopped]:
+            failed = [
+                f"config/expectations/{v.entity}.yaml" for v in verdicts.values() if v.stopped
+            ]
             raise ValidationStopped(
                 "the pull failed validation and nothing of it was published\n  "
                 + "\n  ".join(stopped)
                 + f"\n  Results: {self.stored}"
+                + f"\n  Mend the source, or the rule in {', '.join(failed)}, and run again."
             )
         return verdicts
 
