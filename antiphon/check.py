@@ -6,7 +6,7 @@ only conditions wait for sources.yaml and sql/features/, which say what columns 
 templates for these and settings.yaml.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -109,6 +109,7 @@ class _Checker:
         yield from self._customers_source()
         yield from self._segments()
         yield from self._policy()
+        yield from self._audiences()
         for name, campaign in self.drafted.under(CAMPAIGNS, Campaign).items():
             yield from self._campaign(campaign_file(name), campaign)
             yield from self._message(campaign_file(name), campaign)
@@ -251,18 +252,22 @@ class _Checker:
     # ------------------------------------------------------------ segments, campaigns
 
     def _segments(self) -> Iterator[Problem]:
-        segments = self.drafted.get(SEGMENTS, Segments)
-        for name, segment in (segments.segments if segments else {}).items():
+        """As they are written: of one that is wrong, the condition is judged all the same."""
+        # A file of another version has no model.
+        written = self._written_segments if self.drafted.get(SEGMENTS, Segments) else None
+        for name, segment in (written or {}).items():
             if name in (self.features or {}):
                 message = f"the segment {name!r} has the name of a feature"
                 hint = "Call it otherwise, so that nobody takes one for the other."
                 yield self.positions.problem(
                     SEGMENTS, ("segments", name), message, hint, at_key=True
                 )
-            yield from self._condition(SEGMENTS, ("segments", name, "where"), segment.where)
+            where = segment.get("where") if isinstance(segment, dict) else None
+            yield from self._condition(SEGMENTS, ("segments", name, "where"), where)
 
-    def _condition(self, file: str, path: Path, text: str) -> Iterator[Problem]:
-        if self.features is None:
+    def _condition(self, file: str, path: Path, written: object) -> Iterator[Problem]:
+        text = written.strip() if isinstance(written, str) else ""
+        if self.features is None or not text:
             return
         if text not in self.judged:
             self.judged[text] = parse(text, self.features)
@@ -274,7 +279,6 @@ class _Checker:
 
     def _campaign(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         yield from self._period(file, campaign)
-        yield from self._audience(file, campaign)
         yield from self._repeated(file, ("channels",), campaign.channels)
         yield from self._repeated(file, ("tags",), campaign.tags)
         policy = self.drafted.get(POLICY, Policy)
@@ -290,40 +294,54 @@ class _Checker:
         path: Path = ("runs", "until")
         if last < first:
             message = f"the campaign ends on {last}, before it begins on {first}"
-            yield self.positions.problem(file, path, message)
+            hint = f"Write a day after 'until:' that is not before {first}."
+            yield self.positions.problem(file, path, message, hint)
             return
         week = (first + timedelta(days=day) for day in range(min((last - first).days, 6) + 1))
         if not any(campaign.runs.includes(day) for day in week):
             message = f"no day from {first} to {last} is one of the campaign's days"
-            yield self.positions.problem(file, ("runs", "days"), message)
+            hint = "Write other days after 'days:', or a longer period."
+            yield self.positions.problem(file, ("runs", "days"), message, hint)
         elif self.today and last < self.today:
             hint = "Give it a later day, or take the file out of config/campaigns/."
             message = f"the campaign was over on {last}"
             yield self.positions.problem(file, path, message, hint, is_warning=True)
 
-    def _audience(self, file: str, campaign: Campaign) -> Iterator[Problem]:
-        audience = campaign.audience
-        if audience.segment is None and audience.where is None:
+    def _audiences(self) -> Iterator[Problem]:
+        """As they are written: what else is wrong with a campaign does not hide its audience."""
+        for file, document in self.positions.items():
+            if file.startswith(f"{CAMPAIGNS}/") and document.values:
+                audience = document.values.get("audience")
+                if isinstance(audience, dict):
+                    yield from self._audience(file, audience)
+
+    def _audience(self, file: str, audience: Mapping[str, object]) -> Iterator[Problem]:
+        if all(value is None for value in audience.values()):
             hint = "Write 'segment:', 'where:', or both."
             yield self.positions.problem(
                 file, ("audience",), "the audience names nobody", hint, at_key=True
             )
-        if audience.segment is not None and self._segment_names is not None:
-            names = self._segment_names
-            if audience.segment not in names:
-                hint = nearest(audience.segment, names)
-                message = f"no segment {audience.segment!r} in {SEGMENTS}"
-                yield self.positions.problem(file, ("audience", "segment"), message, hint)
-        if audience.where is not None:
-            yield from self._condition(file, ("audience", "where"), audience.where)
+        segment, names = audience.get("segment"), self._written_segments
+        if isinstance(segment, str) and names is not None and segment.strip() not in names:
+            message = f"no segment {segment.strip()!r} in {SEGMENTS}"
+            hint = nearest(segment.strip(), names)
+            problem = self.positions.problem(file, ("audience", "segment"), message, hint)
+            if not self._is_answered(problem):
+                yield problem
+        yield from self._condition(file, ("audience", "where"), audience.get("where"))
+
+    def _is_answered(self, problem: Problem) -> bool:
+        """Whether the shape of that value is wrong already."""
+        place = (problem.path, problem.line, problem.column)
+        return any((one.path, one.line, one.column) == place for one in self.drafted.problems)
 
     @cached_property
-    def _segment_names(self) -> list[str] | None:
-        """The names in segments.yaml, also of segments that are wrong; None if it is unreadable."""
+    def _written_segments(self) -> dict[str, object] | None:
+        """segments.yaml as it is written, with the segments that are wrong; None if unreadable."""
         document = self.positions.get(SEGMENTS)
         values = document.values if document else None
         segments = values.get("segments") if values else None
-        return list(segments) if isinstance(segments, dict) else None
+        return segments if isinstance(segments, dict) else None
 
     # ------------------------------------------------------------ templates
 

@@ -193,6 +193,44 @@ def test_what_is_wrong_in_one_file_hides_nothing_in_another() -> None:
     assert WINBACK not in {problem.path for problem in problems}
 
 
+def test_a_wrong_value_hides_no_condition_of_the_same_file() -> None:
+    text = SHIPPED.texts[WINBACK].replace("priority: ", "priority: x")
+    text = text.replace("favourite_category <>", "favorite_category <>")
+    text = text.replace("segment: lost_loyal", "segment: lost_loyals")
+    _, problems = check(_changed({WINBACK: text}))
+    assert [problem.message for problem in problems] == [
+        "'priority': write a whole number in digits, such as 50",
+        "no segment 'lost_loyals' in config/segments.yaml",
+        "unknown column 'favorite_category'",
+    ]
+
+
+def test_a_segment_that_is_wrong_still_has_its_condition_judged() -> None:
+    path = "config/segments.yaml"
+    text = SHIPPED.texts[path] + "  odd: {tittle: Odd, where: ordercount > 2}\n"
+    text += "  Odd Name: {where: order_count >> 2}\n"
+    found = [(one.line - text.count("\n"), one.message) for one in check(_changed({path: text}))[1]]
+    assert [message for line, message in found if line == -1] == [
+        "unknown key 'tittle'",
+        "unknown column 'ordercount'",
+    ]
+    assert len([message for line, message in found if line == 0]) == 2
+    # Of a file of another version nothing is judged.
+    newer = text.replace("version: 1", "version: 2")
+    [problem] = check(_changed({path: newer}))[1]
+    assert problem.message == "made for a newer Antiphon"
+
+
+def test_one_mistake_in_an_audience_has_one_complaint() -> None:
+    audiences = ["{were: order_count > 2}", "{segment: Lost Loyal}", "{where: ''}", "{}", "x"]
+    for audience in audiences:
+        lines = SHIPPED.texts[WINBACK].splitlines()
+        start = lines.index("audience:")
+        end = next(at for at in range(start + 1, len(lines)) if not lines[at].startswith(" "))
+        lines[start:end] = [f"audience: {audience}"]
+        assert len(check(_changed({WINBACK: "\n".join(lines)}))[1]) == 1, audience
+
+
 def test_100_campaigns_are_checked_in_about_a_second() -> None:
     text = SHIPPED.texts[WINBACK]
     texts = {

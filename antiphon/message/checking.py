@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from jinja2 import TemplateSyntaxError, nodes
+
 from antiphon.errors import Problem
+from antiphon.message.expressions import Sources
 from antiphon.message.formats import is_known
 from antiphon.message.tree import DEFAULT_VARIANT, REQUIRED, Part
 from antiphon.message.values import offered
@@ -64,7 +67,8 @@ def _page(
         problems.update(survey.problems)
         problems |= _links(survey, templates.tree.files) if part is Part.HTML else set()
         if campaign.category != "service":
-            problems |= _marketing(survey, part, templates.company.get("sms_from", ""))
+            asked = _marketing(survey, part, templates.company.get("sms_from", ""))
+            problems |= asked if asked and _is_whole(survey, tree.files) else set()
         folder = survey.entry.split("/")[-2]
         if folder in tree.languages:
             tongues[folder] = survey.entry
@@ -94,6 +98,23 @@ def _marketing(survey: Survey, part: Part, sms_from: str) -> set[Problem]:
         "." if answerable else f"; but nobody can answer the sender {sms_from!r}: use a number."
     )
     return {Problem(path, 0, 0, "a marketing SMS has to offer a way out", hint=hint)}
+
+
+def _is_whole(survey: Survey, files: Mapping[str, str]) -> bool:
+    """Whether everything the part is made of could be read: else what it lacks may stand there."""
+    if all(problem.is_warning for problem in survey.problems):
+        return True
+    sources = Sources(files)
+    for path in survey.files.values():
+        tree = sources.tree(path)
+        if isinstance(tree, TemplateSyntaxError):
+            return False
+        named = [node.template for node in tree.find_all(nodes.Extends)]
+        named += [node.template for node in tree.find_all(nodes.Include)]
+        for name in named:
+            if not isinstance(name, nodes.Const) or name.value not in survey.files:
+                return False
+    return True
 
 
 def _where(name: str) -> str:

@@ -11,6 +11,30 @@ from antiphon.message.values import OFFER_FIELDS
 
 
 @pytest.mark.parametrize(
+    ("body", "layout", "complaint"),
+    [
+        ("{% if customer.first_name %}", FOOTER, "Unexpected end of template"),
+        ("{% extends '_layouts/page.j2' %}", "{% if cell %}" + FOOTER, "Unexpected end"),
+        ("{% extends '_layouts/pag.j2' %}", FOOTER, "no template '_layouts/pag.j2'"),
+        ("{% include '_layouts/pag.j2' %}", FOOTER, "no template '_layouts/pag.j2'"),
+    ],
+)
+def test_what_cannot_be_read_is_not_said_to_lack_anything(complaints, body, layout, complaint):
+    [found] = complaints(body, files={"_layouts/page.j2": layout}, category="promo")
+    assert complaint in found
+
+
+def test_a_footer_that_a_block_takes_away_is_asked_for(complaints):
+    layout = "{% block end %}{% include '_layouts/foot.j2' %}{% endblock %}"
+    files = {"_layouts/page.j2": layout, "_layouts/foot.j2": FOOTER}
+    body = "{% extends '_layouts/page.j2' %}"
+    assert complaints(body, files=files, category="promo") == []
+    found = complaints(body + "{% block end %}{% endblock %}", files=files, category="promo")
+    assert len(found) == 2
+    assert all("has to print" in one for one in found)
+
+
+@pytest.mark.parametrize(
     ("body", "complaint"),
     [
         ("{{ customer.frist_name }}", "unknown name 'customer.frist_name'"),
