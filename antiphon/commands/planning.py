@@ -1,5 +1,6 @@
 """Commands that look ahead on the last published snapshot: plan, segments."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -77,7 +78,7 @@ def _repeated(campaigns: Sequence[str], day: datetime | None) -> str:
     if day:
         options.append(f"--day {day.date()}")
     if at := rehearsed():
-        options.append(f"--at {at}")
+        options.append(f"--at {shlex.quote(at)}")
     return "".join(f" {option}" for option in options)
 
 

@@ -29,7 +29,7 @@ def opened(root: Path | None) -> "Project":
     return open_project(find_root(root), edge_clock(os.environ))
 
 
-def rehearse(_: click.Context, __: click.Parameter, at: datetime | str | None) -> None:
+def rehearse(context: click.Context, __: click.Parameter, at: datetime | str | None) -> None:
     """Let this process live at another moment: callback of --at."""
     if not at:
         return
@@ -41,11 +41,12 @@ def rehearse(_: click.Context, __: click.Parameter, at: datetime | str | None) -
     except UserFilesError as error:
         raise click.BadParameter(str(error).removeprefix("ANTIPHON_AT is ")) from None
     os.environ["ANTIPHON_AT"] = str(at)
+    context.meta["antiphon.at"] = str(at)
 
 
 def rehearsed() -> str:
-    """The moment of --at or ANTIPHON_AT; '' where the machine's clock rules."""
-    return os.environ.get("ANTIPHON_AT", "")
+    """What --at said; '' where it was not given, ANTIPHON_AT reaches the next command anyway."""
+    return str(click.get_current_context().meta.get("antiphon.at", ""))
 
 
 at_option: Callable[[Any], Any] = click.option(

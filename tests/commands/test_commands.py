@@ -233,7 +233,8 @@ def test_plan_writes_nothing_and_shows_the_difference_from_the_last_run(
         name: f"{-count:+,}" for name, count in sent.items()
     }
     assert sum(sent.values()) > 0
-    printed = ask(mine, "plan", "--day", "2020-01-01")
+    assert "To send: antiphon run\n" in printed
+    printed = ask(mine, "plan", "--day", "2020-01-01", "--at", AT)
     assert "No campaign runs on this day" in printed
     assert f"To send: antiphon run --day 2020-01-01 --at {AT}\n" in printed
 
