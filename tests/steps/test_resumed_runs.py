@@ -67,7 +67,7 @@ def test_an_abandoned_run_withdraws_what_it_planned_and_the_next_one_writes_to_a
     assert run(project) == 0
     assert state_of(project).runs == ["abandoned", "finished"]
     assert state_of(project).written_to() == state_of(undisturbed).written_to()
-    assert state_of(project).states()["withdrawn"] == planned
+    assert state_of(project).states()["withdrawn"] == planned + state.states()["control"]
 
 
 def test_of_two_runs_at_once_one_works_and_the_other_says_that_it_is_busy(
