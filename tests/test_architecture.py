@@ -106,7 +106,7 @@ def test_no_committed_file_names_a_registry_or_a_path_of_a_machine() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout")
     hosts = ["pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "deb.debian" + ".org"]
-    places = ["/work/" + "main", "/root/" + "."]
+    places = ["/work" + "/", "/root/" + "."]
     wrong = []
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name

@@ -25,7 +25,7 @@ from antiphon.audience.dictionary import Feature
 from antiphon.audience.functions import FUNCTIONS
 from antiphon.entities import ColumnType
 
-NAUGHTY = Path("/work/shared/data/bad_input/blns/blns.json")
+NAUGHTY = Path(__file__).resolve().parents[3] / "shared/data/bad_input/blns/blns.json"
 TYPES = {
     "order_count": ColumnType.INTEGER,
     "days_since_order": ColumnType.INTEGER,
