@@ -251,6 +251,12 @@ class Messages:
             found = _messages(connection, _query().where(messages.c.message_id == message_id))
         return found[0] if found else None
 
+    def several(self, message_ids: Collection[str]) -> list[Message]:
+        """The messages of those ids that there are, by id."""
+        with reading(self._engine) as connection:
+            query = _query().where(messages.c.message_id.in_(listed(connection, message_ids)))
+            return _messages(connection, query.order_by(messages.c.message_id))
+
     def log(self, message_id: str) -> list[LogEntry]:
         """Everything that happened to a message, first to last."""
         query = (

@@ -90,6 +90,8 @@ def withdraw_planned(
     return taken[0]
 
 
-def _in_order(which: ColumnElement[bool], state: ColumnElement[bool] | TextClause) -> Select[tuple[str]]:
+def _in_order(
+    which: ColumnElement[bool], state: ColumnElement[bool] | TextClause
+) -> Select[tuple[str]]:
     picked = select(messages.c.message_id).where(state, which).order_by(messages.c.message_id)
     return picked.with_for_update()

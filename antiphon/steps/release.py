@@ -60,9 +60,8 @@ def render(run: Run) -> Counts:
     reader = Reader(run.project)
     faults: dict[str, str] = {}
     proofs = json.loads((run.folder / "proofs.json").read_text(encoding="utf-8"))
-    for message_id in proofs:
-        message = ledger.messages.get(message_id)
-        if message is None or message.campaign in faults:
+    for message in ledger.messages.several(proofs):
+        if message.campaign in faults:
             continue
         if fault := _proof(reader, message):
             faults[message.campaign] = fault

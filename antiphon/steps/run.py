@@ -190,8 +190,12 @@ def running(
 
 
 def _remind(ledger: Ledger, flow: str, day: date) -> None:
-    """Name the runs of other days that were never finished: they keep what they pinned."""
-    for one in ledger.runs.latest(flow):
+    """Name what a person may not expect: runs of other days that were never finished and keep
+    what they pinned, and a day that comes after a later one."""
+    runs = ledger.runs.latest(flow)
+    if runs and runs[0].business_day > day:
+        log.warning("%s has been run already; this run is of %s", runs[0].business_day, day)
+    for one in runs:
         if one.state in UNFINISHED and one.business_day != day:
             log.warning("run %s was never finished: antiphon abandon %s", one.run_id, one.run_id)
 

@@ -85,3 +85,11 @@ def test_control_rows_of_a_released_run_stay(ledger: Ledger) -> None:
     assert day.states() == {"control": 2, "expired": 2}
     ledger.runs.abandon(day.run_id, "late", NOW)
     assert day.states() == {"control": 2, "expired": 2}
+
+
+def test_several_messages_are_read_at_once_and_unknown_ids_passed_over(ledger: Ledger) -> None:
+    scene(ledger, rows(3))
+    known = [message.message_id for message in ledger.messages.claim("email", 2, NOW, "a", MINUTE)]
+    found = ledger.messages.several([*known, "unknown"])
+    assert [message.message_id for message in found] == sorted(known)
+    assert ledger.messages.several([]) == []

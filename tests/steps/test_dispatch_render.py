@@ -1,5 +1,6 @@
 """One message that cannot be rendered is taken back; the others of its batch leave."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,12 @@ def test_an_error_nobody_foresaw_takes_back_one_message_and_tells_no_name(
 def test_a_run_left_unfinished_on_another_day_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    project = make_project(tmp_path / "company", customers=50)
+    project = make_project(tmp_path / "company", customers=300)
     clock = demo_clock()
     opened = open_project(project, clock)
     opened.ledger.runs.begin("daily", clock().date().replace(day=11), clock(), clock())
     run_daily(project, clock, campaigns=["may-letter"])
     assert "2026-05-11-daily-1 was never finished: antiphon abandon" in caplog.text
+    assert "has been run already" not in caplog.text
+    run_daily(project, clock, date(2026, 5, 10), campaigns=["may-letter"])
+    assert "2026-05-12 has been run already; this run is of 2026-05-10" in caplog.text
