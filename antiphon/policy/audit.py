@@ -55,9 +55,13 @@ def audit(
 def _running(campaigns: Sequence[Campaign], moment: Moment) -> AuditQuery:
     """Only campaigns that exist and run on the business day, in their own category."""
     day = moment.business_day
-    rows = [
-        (c.campaign, c.category, c.runs.from_, c.runs.until or date.max, sorted(c.runs.days))
-        for c in campaigns
+    nobody: tuple[str, str, date, date, list[int]] = ("", "", date.max, date.min, [])
+    rows = [  # a day may have no campaign, a list of VALUES not be empty
+        nobody,
+        *(
+            (c.campaign, c.category, c.runs.from_, c.runs.until or date.max, sorted(c.runs.days))
+            for c in campaigns
+        ),
     ]
     values = ", ".join(
         f"({_text(name)}, {_text(category)}, DATE {_text(str(first))}, DATE {_text(str(last))},"
