@@ -1,7 +1,7 @@
 """The one clock, made at the edge (commands, flows) and handed inwards; no other asks for now."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -31,11 +31,6 @@ def no_earlier(clock: Clock, start: datetime) -> Clock:
 def business_day(instant: datetime, zone: str) -> date:
     """The day of `instant` in the business time zone."""
     return instant.astimezone(ZoneInfo(zone)).date()
-
-
-def start_of(day: date, zone: str) -> datetime:
-    """The first instant of a business day, aware UTC."""
-    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
 
 
 def edge_clock(environment: Mapping[str, str]) -> Clock:

@@ -316,9 +316,9 @@ class Templates:
         )
 
     def template_hash(self, message: str) -> str:
-        """Changes when any rendering of `message` could."""
+        """Changes when any rendering of `message` could: the ledger's key of its `bundle`."""
         if message not in self._hashes:
-            self._hashes[message] = digest("template", self.bundle(message))
+            self._hashes[message] = digest("content", self.bundle(message))
         return self._hashes[message]
 
     @classmethod

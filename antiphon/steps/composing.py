@@ -164,13 +164,9 @@ class Composer:
             "expires_at": f"planned_at + to_seconds({seconds})",
             "planned_at": "planned_at",
             "address": f"CASE WHEN outcome = 'send' THEN CASE channel {addresses} END END",
-            "template_hash": f"'{self.template_hash(campaign)}'",
+            "template_hash": f"'{self.templates.template_hash(campaign.message)}'",
             "language": self._language,
         }
-
-    def template_hash(self, campaign: Campaign) -> str:
-        """Where the ledger keeps the templates of the campaign's message."""
-        return content_key(self.templates.bundle(campaign.message))
 
     @cached_property
     def _language(self) -> str:
@@ -182,11 +178,6 @@ class Composer:
         )
         fallback = tree.languages[0]
         return f"CASE chosen.language {known} ELSE '{fallback}' END" if known else f"'{fallback}'"
-
-
-def content_key(text: str) -> str:
-    """The key under which ledger.contents keeps a text."""
-    return keys.digest("content", text)
 
 
 def keep_templates(ledger: Ledger, templates: Templates, campaigns: Sequence[Campaign]) -> None:
