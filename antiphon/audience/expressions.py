@@ -25,13 +25,13 @@ from antiphon.audience.values import (
     comparison_hint,
     described,
     escapes_well,
-    quoted,
     text_sql,
     written_day,
     written_instant,
     written_number,
 )
 from antiphon.entities import ColumnType
+from antiphon.quoting import quoted
 
 T = ColumnType
 MAX_TREE_DEPTH = 60  # the engine refuses expressions some hundred levels deep

@@ -15,11 +15,11 @@ from typing import Any
 from antiphon.audience.conditions import Condition
 from antiphon.audience.dictionary import POLICY_FEATURES, Feature, customer_columns, feature_files
 from antiphon.audience.expressions import RELATION
-from antiphon.audience.values import quoted
 from antiphon.campaigns.models import Sources
 from antiphon.entities import ColumnType
 from antiphon.errors import ConfigError
 from antiphon.files import ProjectFiles
+from antiphon.quoting import quoted
 
 BITS = 62
 PEOPLE_COLUMNS = (

@@ -164,8 +164,3 @@ def described(typed: Typed) -> str:
 def text_sql(text: str) -> str:
     """An SQL string."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'

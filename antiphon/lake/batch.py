@@ -14,7 +14,7 @@ import duckdb
 
 from antiphon.entities import ColumnType, Entity
 from antiphon.errors import LakeError
-from antiphon.lake.scans import literal, quoted
+from antiphon.quoting import literal, quoted
 
 CONTROL = frozenset({"_source", "_row", "_problems", "_raw"})
 _TYPE_NAMES = {type_.value: type_.value for type_ in ColumnType} | {

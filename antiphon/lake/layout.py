@@ -13,8 +13,9 @@ from antiphon.entities import ENTITIES, Entity
 from antiphon.keys import bucket_sql as bucket_expression
 from antiphon.lake.failures import explained
 from antiphon.lake.manifest import MAX_BUCKETS, Bucket, DataFile, HiddenFile, Manifest
-from antiphon.lake.scans import bucket_sql, column_types, delta_rows, literal, quoted
+from antiphon.lake.scans import bucket_sql, column_types, delta_rows
 from antiphon.lake.session import PARQUET
+from antiphon.quoting import literal, quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from antiphon.lake import batch, links
 from antiphon.lake.failures import QueryError, explained
 from antiphon.lake.layout import Writer, grow, write_layer
 from antiphon.lake.manifest import Manifest
-from antiphon.lake.scans import column_types, literal, quoted, scan_sql
+from antiphon.lake.scans import column_types, scan_sql
+from antiphon.quoting import literal, quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,9 @@ from pathlib import Path
 
 from antiphon.entities import ENTITIES
 from antiphon.lake.manifest import Bucket, DataFile, HiddenFile, Manifest
+from antiphon.quoting import literal, quoted
 
 POSITION = ("_file", "_row")
-
-
-def quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """An SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def read_files(root: Path, paths: Iterable[str]) -> str:

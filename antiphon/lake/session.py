@@ -17,7 +17,8 @@ import pyarrow as pa
 from antiphon.entities import ENTITIES
 from antiphon.lake.failures import explained
 from antiphon.lake.manifest import Snapshot, sync
-from antiphon.lake.scans import households_sql, literal, quoted, read_files, scan_sql
+from antiphon.lake.scans import households_sql, read_files, scan_sql
+from antiphon.quoting import literal, quoted
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 # Measured on orders: zstd files are a quarter smaller than snappy ones and read as fast.

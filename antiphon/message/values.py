@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from antiphon.campaigns.models import Campaign
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
+from antiphon.quoting import literal, quoted
 
 Json = str | int | float | bool | None
 
@@ -192,25 +193,15 @@ def packed_sql(
     """DuckDB expression for what `pack` gives of a row that has the columns `names`."""
     whole = pack(campaign, day, {}, (), cell)
     empty = '{"customer":{}'
-    before, after = (_literal(text) for text in ('{"customer":', whole.removeprefix(empty)))
-    fields = ", ".join(
-        f"{_quoted(name)} := {_encoded(name, types[name])}" for name in sorted(names)
-    )
+    before, after = (literal(text) for text in ('{"customer":', whole.removeprefix(empty)))
+    fields = ", ".join(f"{quoted(name)} := {_encoded(name, types[name])}" for name in sorted(names))
     customer = f"to_json(struct_pack({fields}))::VARCHAR" if fields else "'{}'"
     return f"{before} || {customer} || {after}"
 
 
 def _encoded(name: str, type_: ColumnType) -> str:
     if type_ in (ColumnType.MONEY, ColumnType.DAY):
-        return f"{_quoted(name)}::VARCHAR"
+        return f"{quoted(name)}::VARCHAR"
     if type_ is ColumnType.INSTANT:
-        return f"strftime(timezone('UTC', {_quoted(name)}), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
-    return _quoted(name)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        return f"strftime(timezone('UTC', {quoted(name)}), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
+    return quoted(name)

@@ -19,6 +19,7 @@ from datetime import date, timedelta
 from antiphon import keys
 from antiphon.campaigns.models import Campaign, Cap, Policy
 from antiphon.policy.moment import Moment
+from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 
 MAX_ATTEMPTS = 3
@@ -64,8 +65,8 @@ def _running(campaigns: Sequence[Campaign], moment: Moment) -> AuditQuery:
         ),
     ]
     values = ", ".join(
-        f"({_text(name)}, {_text(category)}, DATE {_text(str(first))}, DATE {_text(str(last))},"
-        f" {days!r}::INTEGER[])"
+        f"({literal(name)}, {literal(category)}, DATE {literal(str(first))}, "
+        f"DATE {literal(str(last))}, {days!r}::INTEGER[])"
         for name, category, first, last, days in rows
     )
     return AuditQuery(
@@ -89,7 +90,7 @@ def _consent(policy: Policy, moment: Moment) -> AuditQuery:
     acts at the same moment an objection wins. Acts after the run's moment are not known to it.
     """
     needs = ", ".join(
-        f"({_text(category)}, {_text(need)})"
+        f"({literal(category)}, {literal(need)})"
         for category, need in [("", "opt_in"), *policy.consent.items()]
     )
     return AuditQuery(
@@ -175,7 +176,7 @@ def _attempts() -> AuditQuery:
 
 def _repeat(campaigns: Sequence[Campaign]) -> Iterator[AuditQuery]:
     """A campaign speaks once to a unit, or again only after its pause."""
-    values = ", ".join(f"({_text(c.campaign)}, {_pause(c.repeat_after)})" for c in campaigns)
+    values = ", ".join(f"({literal(c.campaign)}, {_pause(c.repeat_after)})" for c in campaigns)
     if not values:
         return
     yield AuditQuery(
@@ -228,7 +229,7 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
     that begin with a contact at most `per` before the message. Half open: the end is outside.
     """
     scope = "".join(
-        f" AND {name} = {_text(value)}"
+        f" AND {name} = {literal(value)}"
         for name, value in (("channel", cap.channel), ("category", cap.category))
         if value is not None
     )
@@ -252,7 +253,7 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
             ) AS held
             FROM counted
         )
-        SELECT {_text("cap:" + cap.name)} AS rule, m.message_id, max(w.held) AS found,
+        SELECT {literal("cap:" + cap.name)} AS rule, m.message_id, max(w.held) AS found,
             {cap.max} AS allowed
         FROM counted m JOIN windows w ON w.customer_id = m.customer_id
             AND w.begins <= m.us AND w.begins > m.us - {max(per, 1)}
@@ -269,7 +270,7 @@ def _control(
     keyed hashes (salt, experiment, unit, period) below the declared share (DESIGN §6).
     """
     shares = ", ".join(
-        f"({_text(c.campaign)}, {_edge(0.0 if c.category in policy.exempt else c.control)})"
+        f"({literal(c.campaign)}, {_edge(0.0 if c.category in policy.exempt else c.control)})"
         for c in campaigns
     )
     if not shares:
@@ -302,7 +303,7 @@ def _control(
 def _limits(campaigns: Sequence[Campaign], moment: Moment) -> Iterator[AuditQuery]:
     """No campaign exceeds its limit of the day, control rows counted."""
     limits = ", ".join(
-        f"({_text(c.campaign)}, {c.limits.messages_per_day})"
+        f"({literal(c.campaign)}, {c.limits.messages_per_day})"
         for c in campaigns
         if c.limits.messages_per_day is not None
     )
@@ -339,10 +340,6 @@ def _edge(share: float) -> str:
     return f"{int(share * 2**64)}::HUGEINT"
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _texts(values: Sequence[str] | frozenset[str]) -> str:
     """A list for IN; the empty text keeps it valid when there is nothing to list."""
-    return "(" + ", ".join(_text(str(value)) for value in ["", *sorted(values)]) + ")"
+    return "(" + ", ".join(literal(str(value)) for value in ["", *sorted(values)]) + ")"

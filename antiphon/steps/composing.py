@@ -19,6 +19,7 @@ from antiphon.message.templates import MessageHeld, TemplateFault, Templates
 from antiphon.message.values import packed_sql, unpack
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
+from antiphon.quoting import literal
 
 RISKY_ROWS = 20_000  # of one campaign; beyond, the dispatcher holds what cannot be printed
 ADDRESSES = {"email": "email_address", "sms": "phone_e164"}
@@ -147,7 +148,7 @@ class Composer:
     def _columns(self, campaign: Campaign) -> dict[str, str]:
         configuration = self.project.configuration
         types = {name: feature.type for name, feature in configuration.features.items()}
-        salt = "'" + configuration.settings.salt.replace("'", "''") + "'"
+        salt = literal(configuration.settings.salt)
         values = packed_sql(campaign, self.moment.business_day, self.needed(campaign), types)
         seconds = int(campaign.expires_after.total_seconds())
         plain = ("campaign", "step", "cell", "customer_id", "unit", "anchor", "arm", "channel")

@@ -19,6 +19,7 @@ from antiphon.policy.chance import Numbers, Part, keyed_numbers
 from antiphon.policy.decide import Judged, judge, settle
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
+from antiphon.quoting import literal
 from antiphon.steps.buckets import bucket_session, each_bucket
 from antiphon.steps.frames import audience_conditions
 
@@ -77,7 +78,7 @@ def engine_numbers(session: Session) -> Numbers:
         names = [f"p{place}" for place, part in enumerate(parts) if not isinstance(part, str)]
         session.register("parts", pa.table(arrays, names=names))
         texts = [
-            f"p{place}" if not isinstance(part, str) else "'" + part.replace("'", "''") + "'"
+            f"p{place}" if not isinstance(part, str) else literal(part)
             for place, part in enumerate(parts)
         ]
         table = session.arrow(f"SELECT {keys.number_sql(purpose, *texts)} AS n FROM parts")  # noqa: S608

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from antiphon.entities import ColumnType
+from antiphon.quoting import quoted
 from antiphon.validation.arguments import Reference
-from antiphon.validation.predicates import identifier, literal
+from antiphon.validation.predicates import literal
 
 CHUNK_ROWS = 250_000
 ARROW: dict[ColumnType, pa.DataType] = {
@@ -70,7 +71,7 @@ class Batch:
         """The staged rows with every column of `types`, absent ones null."""
         there = self.names
         absent = [
-            f"NULL::{type_.value} AS {identifier(name)}"
+            f"NULL::{type_.value} AS {quoted(name)}"
             for name, type_ in self.types.items()
             if name not in there
         ]

@@ -9,13 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from antiphon.entities import ColumnType
+from antiphon.quoting import quoted
 from antiphon.validation.arguments import Reference, Value
 from antiphon.validation.contract import Check
-
-
-def identifier(name: str) -> str:
-    """The name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: Value) -> str:
@@ -38,7 +34,7 @@ _TYPES: dict[type, str] = {
 
 def present(column: str, type_: ColumnType) -> str:
     """True where the column has a value, as Great Expectations sees it."""
-    name = identifier(column)
+    name = quoted(column)
     if type_ is ColumnType.NUMBER:
         return f"({name} IS NOT NULL AND NOT isnan({name}))"
     return f"{name} IS NOT NULL"
@@ -58,13 +54,13 @@ def failing(check: Check, references: Mapping[Reference, str]) -> str:
     if check.rule.name == "expect_column_values_to_be_unique":
         return _repeated(check, " AND ")
     if check.reference:
-        column = identifier(check.columns[0])
+        column = quoted(check.columns[0])
         return f"({where} AND {column} NOT IN ({references[check.reference]}))"
     return f"({where} AND NOT ({_HOLDS[check.rule.name](check)}))"
 
 
 def _repeated(check: Check, joined: str) -> str:
-    columns = ", ".join(identifier(column) for column in check.columns)
+    columns = ", ".join(quoted(column) for column in check.columns)
     where = joined.join(
         present(column, type_) for column, type_ in zip(check.columns, check.types, strict=True)
     )
@@ -86,24 +82,24 @@ def _between(expression: str, check: Check) -> str:
 def _in_set(check: Check) -> str:
     values = check.arguments["value_set"]
     assert isinstance(values, tuple)
-    return f"{identifier(check.columns[0])} IN ({', '.join(literal(value) for value in values)})"
+    return f"{quoted(check.columns[0])} IN ({', '.join(literal(value) for value in values)})"
 
 
 def _matches(check: Check) -> str:
-    return f"regexp_matches({identifier(check.columns[0])}, {literal(check.arguments['regex'])})"
+    return f"regexp_matches({quoted(check.columns[0])}, {literal(check.arguments['regex'])})"
 
 
 def _length(check: Check) -> str:
-    return f"length({identifier(check.columns[0])})"
+    return f"length({quoted(check.columns[0])})"
 
 
 def _pair(check: Check, sign: str) -> str:
-    a, b = (identifier(column) for column in check.columns)
+    a, b = (quoted(column) for column in check.columns)
     return f"{a} {sign} {b}"
 
 
 _HOLDS: dict[str, Callable[[Check], str]] = {
-    "expect_column_values_to_be_between": lambda c: _between(identifier(c.columns[0]), c),
+    "expect_column_values_to_be_between": lambda c: _between(quoted(c.columns[0]), c),
     "expect_column_values_to_be_in_set": _in_set,
     "expect_column_values_to_not_be_in_set": lambda c: f"NOT ({_in_set(c)})",
     "expect_column_values_to_match_regex": _matches,
@@ -142,7 +138,7 @@ def failures_sql(
     join = ""
     if parents:
         key, select = parents
-        join = f" LEFT JOIN ({select}) AS parents USING ({identifier(key)})"
+        join = f" LEFT JOIN ({select}) AS parents USING ({quoted(key)})"
         flags.append("parents.reason AS parent_reason")
         names.append("parent_reason IS NOT NULL")
         reasons.append("parent_reason")

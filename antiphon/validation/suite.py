@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from antiphon import keys
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
+from antiphon.quoting import quoted
 from antiphon.validation.arguments import Argument, Reference
 from antiphon.validation.batch import Batch, parquet
 from antiphon.validation.contract import Check
 from antiphon.validation.frames import encoded, frame
-from antiphon.validation.predicates import identifier, present
+from antiphon.validation.predicates import present
 from antiphon.validation.rules import RULES, Scope
 
 POSITIONS_KEPT = 1000
@@ -218,7 +219,7 @@ def _parts(batch: Batch, check: Check) -> Iterator[pa.Table]:
 
     Many parts go through a file sorted by part, so that each reads its own rows only.
     """
-    names = [identifier(column) for column in check.columns]
+    names = [quoted(column) for column in check.columns]
     columns = [*names, "_source", "_row"]
     if check.reference:
         columns.append(f"{names[0]} IN ({batch.references[check.reference]}) AS _known")
@@ -257,7 +258,7 @@ def _set_frame(batch: Batch, check: Check) -> pd.DataFrame | None:
     if not check.columns:
         return pd.DataFrame(index=pd.RangeIndex(batch.count())) if batch.files else None
     (name,), (type_,) = check.columns, check.types
-    column, there = identifier(name), present(name, type_)
+    column, there = quoted(name), present(name, type_)
     if check.rule.name == NON_NULL_SHARE:
         mark = f"CASE WHEN {there} THEN 1::BIGINT END AS {column}"
         table = _selected(batch, mark)
@@ -267,7 +268,7 @@ def _set_frame(batch: Batch, check: Check) -> pd.DataFrame | None:
         return frame(table, {name: type_}) if table is not None else None
     table = _selected(batch, column, there)
     if not table and check.rule.name == FRESHNESS:
-        lake = f"SELECT {column} FROM {identifier(batch.entity)} WHERE {there}"  # noqa: S608
+        lake = f"SELECT {column} FROM {quoted(batch.entity)} WHERE {there}"  # noqa: S608
         table = batch.session.arrow(lake)
     return frame(table, {name: type_}) if table else None
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, ExecutorsDisagree, ValidationStopped
+from antiphon.quoting import quoted
 from antiphon.validation import predicates, results
 from antiphon.validation.arguments import Reference
 from antiphon.validation.batch import CHUNK_ROWS, Batch, Session, parquet
 from antiphon.validation.circumstances import Circumstances
 from antiphon.validation.contract import ORDER, Check
-from antiphon.validation.predicates import identifier, literal
+from antiphon.validation.predicates import literal
 from antiphon.validation.results import Result, Verdict
 from antiphon.validation.suite import Judge, Tally, judge
 
@@ -107,8 +108,8 @@ class Validation:
 
     def _known(self, reference: Reference) -> str:
         """SELECT of a column's values in the lake and among this pull's clean rows."""
-        column = identifier(reference.column)
-        relations = [identifier(reference.entity)]
+        column = quoted(reference.column)
+        relations = [quoted(reference.entity)]
         if files := self._written("clean", reference.entity):
             relations.append(parquet(files))
         return " UNION ALL ".join(
@@ -142,7 +143,7 @@ class Validation:
         value = f"json_extract_string(row, {literal(f'$.{key}')})"
         reason = f"'its {parent.removesuffix('s')} was quarantined: '"
         select = (
-            f"SELECT {value} AS {identifier(key)}, "  # noqa: S608
+            f"SELECT {value} AS {quoted(key)}, "  # noqa: S608
             f"{reason} || min(array_to_string(reasons, '; ')) AS reason FROM {parquet(files)} "
             f"WHERE {value} NOT IN ({self._known(Reference(parent, key))}) GROUP BY 1"
         )
@@ -173,7 +174,7 @@ class Validation:
             self._path("clean", batch.entity),
         )
         ours = {"_source", "_row", "_problems", "_raw"}
-        named = [identifier(name) for name in batch.names if name not in ours]
+        named = [quoted(name) for name in batch.names if name not in ours]
         columns = ", ".join(f"{name} := {name}::VARCHAR" for name in named)
         quarantined = self.session.write(
             f"SELECT {literal(self.circumstances.run_id)} AS run_id, "  # noqa: S608
