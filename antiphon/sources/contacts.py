@@ -24,7 +24,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResu
 
 from antiphon.keys import address_key
 from antiphon.lake.session import Session
-from antiphon.sources.conversion import quote
+from antiphon.quoting import literal
 
 CHUNK_VALUES = 10_000
 MANY_VALUES = 50_000  # from here on two processes pay their start
@@ -121,8 +121,8 @@ def add_contacts(
 
     Each distinct value that the session's customers do not have yet is parsed, once.
     """
-    staged = f"read_parquet([{', '.join(quote(str(draft)) for draft in drafts)}])"
-    region = f"coalesce(upper(country), {quote(contacts.country.upper())})"
+    staged = f"read_parquet([{', '.join(literal(str(draft)) for draft in drafts)}])"
+    region = f"coalesce(upper(country), {literal(contacts.country.upper())})"
     emails = _Values("email", "email_address", "email", "email", "''")
     phones = _Values("phone", "phone_e164", "phone", "sms", region)
     known_emails = _results_sql(session, emails, staged, scratch, contacts)
@@ -137,7 +137,7 @@ def add_contacts(
                 emails.reason AS email_reason, emails.key AS email_key,
                 phones.address AS phone_e164, phones.valid AS phone_valid,
                 phones.reason AS phone_reason, phones.key AS phone_key)
-            FROM read_parquet({quote(str(draft))}) AS staged
+            FROM read_parquet({literal(str(draft))}) AS staged
             LEFT JOIN ({known_emails}) AS emails ON emails.value = staged.email
             LEFT JOIN ({known_phones}) AS phones
                 ON phones.value = staged.phone AND phones.region = {region}
@@ -193,7 +193,7 @@ def _results_sql(
     with pq.ParquetWriter(parsed, _RESULT, compression="zstd") as writer:
         for batch in _parsed(fresh, kind.channel, contacts.salt, is_many=count > MANY_VALUES):
             writer.write_batch(batch)
-    return f"SELECT * FROM read_parquet({quote(str(parsed))}) UNION ALL ({known})"
+    return f"SELECT * FROM read_parquet({literal(str(parsed))}) UNION ALL ({known})"
 
 
 def _parsed(path: Path, channel: str, salt: str, *, is_many: bool) -> Iterator[pa.RecordBatch]:

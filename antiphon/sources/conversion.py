@@ -7,6 +7,7 @@ caller tells the two apart with `present_sql`.
 from dataclasses import dataclass
 
 from antiphon.entities import ColumnType
+from antiphon.quoting import literal
 
 TRUE_WORDS = ("true", "yes", "t", "1")
 FALSE_WORDS = ("false", "no", "f", "0")
@@ -29,16 +30,6 @@ _OFFSET = " ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")}
 _INTEGERS |= {"INTEGER", "UINTEGER"}
 _FLOATS = ("FLOAT", "DOUBLE")
-
-
-def quote(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """A quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +111,15 @@ def _day_sql(value: str, style: Format) -> str:
     )
     if style.date_format is None:
         return iso
-    parsed = f"try_strptime({value}, {quote(style.date_format)})"
+    parsed = f"try_strptime({value}, {literal(style.date_format)})"
     if "%z" in style.date_format:
-        parsed = f"timezone({quote(style.zone)}, {parsed})"
+        parsed = f"timezone({literal(style.zone)}, {parsed})"
     declared = f"CASE WHEN {parsed} = date_trunc('day', {parsed}) THEN {parsed}::DATE END"
     return _declared_first(declared, iso, style.date_format)
 
 
 def _instant_sql(value: str, style: Format) -> str:
-    zone = quote(style.zone)
+    zone = literal(style.zone)
     iso = (
         f"CASE WHEN regexp_full_match({value}, '{_DAY}([T ]{_TIME})?') "
         f"THEN timezone({zone}, TRY_CAST({value} AS TIMESTAMP)) "
@@ -137,7 +128,7 @@ def _instant_sql(value: str, style: Format) -> str:
     )
     if style.date_format is None:
         return iso
-    parsed = f"try_strptime({value}, {quote(style.date_format)})"
+    parsed = f"try_strptime({value}, {literal(style.date_format)})"
     declared = parsed if "%z" in style.date_format else f"timezone({zone}, {parsed})"
     return _declared_first(declared, iso, style.date_format)
 
@@ -195,7 +186,7 @@ def _float_sql(value: str, target: ColumnType) -> str | None:
 
 
 def _time_sql(value: str, source_type: str, target: ColumnType, style: Format) -> str | None:
-    zone = quote(style.zone)
+    zone = literal(style.zone)
     aware = source_type == "TIMESTAMP WITH TIME ZONE"
     finite = f"isfinite({value})"
     match target:

@@ -2,7 +2,7 @@
 
 A source that is missing, locked, renamed a column or is half written stops the run here.
 """
-# ruff: noqa: S608 - paths and names are quoted by `quote` and `identifier`
+# ruff: noqa: S608 - paths and names are quoted by antiphon.quoting
 
 import glob
 import logging
@@ -23,9 +23,10 @@ from antiphon.files import ProjectFiles
 from antiphon.keys import digest
 from antiphon.lake.failures import QueryError
 from antiphon.lake.session import Session
+from antiphon.quoting import literal, quoted
 from antiphon.sources import database, relation, staging, watermark
 from antiphon.sources.contacts import Contacts, add_contacts
-from antiphon.sources.conversion import NOUNS, Format, identifier, quote
+from antiphon.sources.conversion import NOUNS, Format
 
 logger = logging.getLogger("antiphon.sources")
 
@@ -335,8 +336,8 @@ class _Job:
         type_ = self._watermark_type()
         if type_ is None or self.source.watermark is None:
             return None
-        greatest = watermark.high_sql(identifier(self.source.watermark), type_, self.pull.as_of)
-        listed = ", ".join(quote(str(path)) for path in files)
+        greatest = watermark.high_sql(quoted(self.source.watermark), type_, self.pull.as_of)
+        listed = ", ".join(literal(str(path)) for path in files)
         [[high]] = session.rows(
             f"SELECT {greatest} FROM read_parquet([{listed}]) WHERE len(_problems) = 0"
         )

@@ -1,5 +1,5 @@
 """What DuckDB is to read: files as a SELECT whose rows keep their order."""
-# ruff: noqa: S608 - paths and names are quoted by `quote` and `identifier`
+# ruff: noqa: S608 - paths and names are quoted by antiphon.quoting
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from antiphon.campaigns.models import Source
 from antiphon.errors import SourceError
+from antiphon.quoting import literal
 from antiphon.sources import csvfile
-from antiphon.sources.conversion import quote
 
 BATCH_ROWS = 50_000
 
@@ -38,7 +38,7 @@ class Relation:
 
 def rows_of(path: Path, where: str) -> Relation:
     """The rows of one Parquet file of ours."""
-    return Relation(f"SELECT * FROM read_parquet({quote(str(path))})", where)
+    return Relation(f"SELECT * FROM read_parquet({literal(str(path))})", where)
 
 
 def parquet(name: str, paths: Mapping[str, Path], where: str) -> Relation:
@@ -53,7 +53,7 @@ def parquet(name: str, paths: Mapping[str, Path], where: str) -> Relation:
                 "  Run again when the export has finished."
             ) from error
         csvfile.check_names(headers[label], f"source {name}: {label}")
-    listed = ", ".join(quote(str(path)) for path in paths.values())
+    listed = ", ".join(literal(str(path)) for path in paths.values())
     if len(paths) == 1:  # numbered by the reader, in parallel
         sql = (
             "SELECT file_row_number + 1 AS _row, * EXCLUDE (file_row_number) "
@@ -85,10 +85,10 @@ def strict_csv(files: Sequence[csvfile.CsvFile], where: str) -> Relation:
     """DuckDB's reader, strict by RFC 4180: every column text, nothing guessed."""
     selects = []
     for file in files:
-        columns = ", ".join(f"{quote(name)}: 'VARCHAR'" for name in file.header)
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in file.header)
         selects.append(
-            f"SELECT * FROM read_csv({quote(str(file.path))}, auto_detect = false, "
-            f"header = true, columns = {{{columns}}}, delim = {quote(file.delimiter)}, "
+            f"SELECT * FROM read_csv({literal(str(file.path))}, auto_detect = false, "
+            f"header = true, columns = {{{columns}}}, delim = {literal(file.delimiter)}, "
             "quote = '\"', escape = '\"', strict_mode = true, null_padding = false)"
         )
     sql = " UNION ALL BY NAME ".join(selects)
@@ -107,7 +107,7 @@ def lenient_csv(name: str, files: Sequence[csvfile.CsvFile], where: str, scratch
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in _batches(name, files):
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
-    rows = f"read_parquet({quote(str(path))})"
+    rows = f"read_parquet({literal(str(path))})"
     return Relation(
         f"SELECT * EXCLUDE (_problem, _line) FROM {rows} WHERE _problem IS NULL",
         where,

@@ -13,13 +13,12 @@ from antiphon.campaigns.models import Source
 from antiphon.entities import ENTITIES, Column, ColumnType, Entity
 from antiphon.errors import SourceError
 from antiphon.keys import digest_sql
+from antiphon.quoting import literal, quoted
 from antiphon.sources.conversion import (
     NOUNS,
     Format,
     convert_sql,
-    identifier,
     present_sql,
-    quote,
 )
 
 # Part of the key, and yet absent: filled in by us, or allowed to be unknown.
@@ -41,7 +40,7 @@ class Field:
     @property
     def value(self) -> str:
         """The converted value, one layer up."""
-        return identifier(f"={self.column.name}")
+        return quoted(f"={self.column.name}")
 
     @property
     def converted(self) -> str:
@@ -138,11 +137,11 @@ def fields_of(
     fields = []
     for column in columns_of(source):
         if column.name in source.constants:
-            value = f"{quote(source.constants[column.name])}::VARCHAR"
+            value = f"{literal(source.constants[column.name])}::VARCHAR"
             fields.append(Field(column, value, "VARCHAR", plain))
         elif column.name in mapping:
             theirs = mapping[column.name]
-            fields.append(Field(column, identifier(theirs), types[theirs], style))
+            fields.append(Field(column, quoted(theirs), types[theirs], style))
         else:
             fields.append(Field(column, None, "VARCHAR", style))
     return fields
@@ -169,21 +168,21 @@ def rows_sql(
     problems += _missing(entity, fields, computed) + _too_large(entity, fields)
     flagged = " OR ".join(f"({condition})" for condition, _ in problems)
     texts = ", ".join(
-        f"CASE WHEN {condition} THEN {quote(text)} END" for condition, text in problems
+        f"CASE WHEN {condition} THEN {literal(text)} END" for condition, text in problems
     )
-    as_came = ", ".join(f"{identifier(column)} := {identifier(column)}" for column in raw)
+    as_came = ", ".join(f"{quoted(column)} := {quoted(column)}" for column in raw)
     converted = ", ".join(f"{field.converted} AS {field.value}" for field in fields)
-    columns = ", ".join(f"{value} AS {identifier(column)}" for column, value in computed.items())
+    columns = ", ".join(f"{value} AS {quoted(column)}" for column, value in computed.items())
     number = "" if is_numbered else "row_number() OVER () AS _row, "
     kept = ""
     if since is not None and source.watermark is not None:
-        mark = identifier(source.watermark)
+        mark = quoted(source.watermark)
         kept = f"WHERE {mark} IS NULL OR {mark} >= {since}"
     return f"""
 WITH picked AS (SELECT {number}* FROM ({relation})),
 converted AS (SELECT *, {converted} FROM picked),
 staged AS (
-    SELECT {columns}, {quote(name)} AS _source, _row::BIGINT AS _row,
+    SELECT {columns}, {literal(name)} AS _source, _row::BIGINT AS _row,
         CASE WHEN {flagged} THEN list_filter([{texts}], lambda text: text IS NOT NULL)
             ELSE []::VARCHAR[] END AS _problems,
         CASE WHEN {flagged} THEN to_json(struct_pack({as_came}))::VARCHAR END AS _raw
@@ -198,10 +197,10 @@ def broken_sql(name: str, source: Source, relation: str) -> str:
     `relation` has _row, _problem and _line.
     """
     columns = ", ".join(
-        f"NULL::{column.type} AS {identifier(column.name)}" for column in columns_of(source)
+        f"NULL::{column.type} AS {quoted(column.name)}" for column in columns_of(source)
     )
     return (
-        f"SELECT {columns}, {quote(name)} AS _source, _row::BIGINT AS _row, "
+        f"SELECT {columns}, {literal(name)} AS _source, _row::BIGINT AS _row, "
         f"[_problem] AS _problems, to_json({{'line': _line}})::VARCHAR AS _raw FROM ({relation})"
     )
 
@@ -224,7 +223,7 @@ def _computed(name: str, entity: Entity, field: Field, fields: Sequence[Field]) 
             ]
             return f"coalesce({field.value}, {digest_sql('event', *parts)})"
         case "consents", "source":
-            return f"coalesce({field.value}, {quote(name)})"
+            return f"coalesce({field.value}, {literal(name)})"
     return field.value
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from source_project import EmptyLake, Project, rows
 
 from antiphon.entities import ColumnType
-from antiphon.sources.conversion import Format, convert_sql, present_sql, quote
+from antiphon.quoting import literal
+from antiphon.sources.conversion import Format, convert_sql, present_sql
 
 BERLIN = Format("Europe/Berlin")
 T = ColumnType
@@ -26,9 +27,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def convert(engine: Any, text: str, type_: ColumnType, style: Format = BERLIN) -> tuple[Any, bool]:
     """The value, and whether it is a problem."""
-    literal = quote(text)
-    value = convert_sql(literal, "VARCHAR", type_, style)
-    present = present_sql(literal, "VARCHAR", type_)
+    given = literal(text)
+    value = convert_sql(given, "VARCHAR", type_, style)
+    present = present_sql(given, "VARCHAR", type_)
     [row] = engine.arrow(f"SELECT {value} AS value, {present} AS present").to_pylist()
     return row["value"], row["present"] and row["value"] is None
 
