@@ -172,6 +172,43 @@ CONSENTS = Entity(
     time="acted_at",
 )
 
+RESPONSES = Entity(
+    "responses",
+    "one row per thing that came back from a customer",
+    ("response_id",),
+    (
+        _c("response_id", T.TEXT, "absent: a hash of customer, kind, moment, campaign and value"),
+        _c("customer_id", T.TEXT, "who", required=True),
+        _c(
+            "kind",
+            T.TEXT,
+            "open, click, reply, conversion, complaint, bounce, opt_out, survey, or your own word",
+            required=True,
+        ),
+        _c("occurred_at", T.INSTANT, "when", required=True),
+        _c("campaign", T.TEXT, "the campaign it answers, where that is known"),
+        _c("channel", T.TEXT, "email or sms, where that is known"),
+        _c("message_id", T.TEXT, "the message it answers, where that is known"),
+        _c("value", T.TEXT, "detail: the score of a survey, the amount of a conversion"),
+    ),
+    time="occurred_at",
+)
+
+NOTICES = Entity(
+    "notices",
+    "one row per thing that happened to a product, a shop or a place, and concerns customers",
+    ("notice_id",),
+    (
+        _c("notice_id", T.TEXT, "the company's own id of the notice", required=True),
+        _c("notice", T.TEXT, "what (back_in_stock, price_drop, incident)", required=True),
+        _c("occurred_at", T.INSTANT, "when", required=True),
+        _c("product_id", T.TEXT, "to which product"),
+        _c("value", T.TEXT, "which shop, town or region, or a detail such as the new price"),
+        _c("is_deleted", T.BOOLEAN, "true: taken back"),
+    ),
+    by_customer=False,
+)
+
 CONTACTS = Entity(
     "contacts",
     "one row per message of the ledger's outbox, control rows included, in its latest state",
@@ -196,8 +233,38 @@ CONTACTS = Entity(
     time="contact_at",
 )
 
+ENROLMENTS = Entity(
+    "enrolments",
+    "one row per time a customer entered a chain, in its latest state",
+    ("campaign", "customer_id", "anchor"),
+    (
+        _c("campaign", T.TEXT, "the campaign whose chain it is", required=True),
+        _c("customer_id", T.TEXT, "who", required=True),
+        _c("anchor", T.TEXT, "which entry: 1, 2, … or the event's id", required=True),
+        _c("entered_at", T.INSTANT, "from when the steps count", required=True),
+        _c("reached_seconds", T.INTEGER, "how far it is: steps due later are ahead", required=True),
+        _c("reached", T.TEXT, "the last step that was sent or missed; '' for none", required=True),
+        _c("missed", T.TEXT, "steps that were not sent and why: `step:reason`, by commas"),
+        _c("left_at", T.INSTANT, "when the customer left the chain; null: still in it"),
+        _c("left_for", T.TEXT, "why: the exit's name, finished, or removed"),
+    ),
+    time="entered_at",
+)
+
 ENTITIES: dict[str, Entity] = {
     entity.name: entity
-    for entity in (CUSTOMERS, ORDERS, ORDER_LINES, PRODUCTS, EVENTS, CONSENTS, CONTACTS)
+    for entity in (
+        CUSTOMERS,
+        ORDERS,
+        ORDER_LINES,
+        PRODUCTS,
+        EVENTS,
+        NOTICES,
+        RESPONSES,
+        CONSENTS,
+        CONTACTS,
+        ENROLMENTS,
+    )
 }
-SOURCE_ENTITIES: tuple[str, ...] = tuple(name for name in ENTITIES if name != "contacts")
+OWN_ENTITIES = (CONTACTS.name, ENROLMENTS.name)  # written by runs; no source brings them
+SOURCE_ENTITIES: tuple[str, ...] = tuple(name for name in ENTITIES if name not in OWN_ENTITIES)

@@ -5,12 +5,14 @@ are generated from here, so a field's description is what the marketer reads in 
 """
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.campaigns.scalars import (
     Buckets,
+    CellName,
     Country,
     Currency,
     DateFormat,
@@ -19,6 +21,7 @@ from antiphon.campaigns.scalars import (
     Duration,
     Encoding,
     EnvironmentName,
+    FeatureName,
     Flag,
     Language,
     Line,
@@ -26,6 +29,7 @@ from antiphon.campaigns.scalars import (
     MailAddress,
     Memory,
     Name,
+    Number,
     Share,
     SmsSender,
     Text,
@@ -44,6 +48,7 @@ ColumnTypeName = Literal["text", "integer", "number", "money", "boolean", "day",
 
 RESERVED_ARMS = ("control", "universal_control")
 ONE_DAY = timedelta(days=1)
+NO_TIME = timedelta(0)
 
 
 def _arm(name: str) -> str:
@@ -230,11 +235,88 @@ class Segment(Model):
     title: Text = Field(default="", description="What the marketer calls it")
 
 
+class Score(Model):
+    """Equal parts of the customers by one feature: 1 is the lowest, the last the best.
+
+    Customers of equal value are told apart by a stable hash, so that the parts are equal.
+    """
+
+    of: FeatureName = Field(description="A feature that is a number, an amount or a day")
+    where: Text | None = Field(
+        default=None, description="Who is scored; others have no score. Absent: who has a value"
+    )
+    parts: Whole = Field(default=5, ge=2, le=100, description="So many parts: 5 are quintiles")
+    best: Literal["high", "low"] = Field(default="high", description="Which values are good")
+    title: Text = Field(default="", description="What the marketer calls it")
+
+
+class Band(Model):
+    """Values from `from` (included) to `below` (excluded); without one of them, open there."""
+
+    from_: Number | None = Field(default=None, alias="from", description="The least value")
+    below: Number | None = Field(default=None, description="Every value is less")
+
+
+class Dimension(Model):
+    """Divides all customers: each falls under exactly one name.
+
+    By `bands` or `values` of one feature (`of`), or by `cases`: the first condition that holds.
+    """
+
+    title: Text = Field(default="", description="What the marketer calls it")
+    of: FeatureName | None = Field(default=None, description="The feature that bands or values divide")
+    bands: dict[CellName, Band] | None = Field(
+        default=None, description="name: values of a number or an amount, without gap or overlap"
+    )
+    values: dict[CellName, tuple[Line, ...]] | None = Field(
+        default=None, description="name: values of a text"
+    )
+    cases: dict[CellName, Text] | None = Field(
+        default=None, description="name: condition; of several that hold, the first counts"
+    )
+    rest: CellName | None = Field(
+        default=None, description="Name of all others, those without a value too"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name a customer may fall under, in the order of the file, the rest last."""
+        declared = [*(self.bands or self.values or self.cases or ())]
+        return tuple(dict.fromkeys([*declared, *([self.rest] if self.rest else [])]))
+
+
+class Cross(Model):
+    """Micro-segments: every combination of the dimensions' names is a cell."""
+
+    title: Text = Field(default="", description="What the marketer calls it")
+    dimensions: tuple[FeatureName, ...] = Field(min_length=1, description="Their order is the cell's id")
+    min_size: Whole = Field(
+        default=0, ge=0, description="Smaller cells are joined along `roll_up`; 0: none is"
+    )
+    roll_up: tuple[FeatureName, ...] = Field(
+        default=(), description="Dimensions to give up (written *), the first one first"
+    )
+
+
 class Segments(Model):
-    """config/segments.yaml: conditions that have a name."""
+    """config/segments.yaml: conditions that have a name, and what divides the customers."""
 
     version: Version = Field(description="Version of this file's format")
     segments: dict[Name, Segment] = Field(description="name: the condition")
+    scores: dict[FeatureName, Score] = Field(
+        default_factory=dict, description="name: a feature of its own, such as RFM quintiles"
+    )
+    dimensions: dict[FeatureName, Dimension] = Field(
+        default_factory=dict, description="name: a feature of its own, such as the lifecycle"
+    )
+    crosses: dict[FeatureName, Cross] = Field(
+        default_factory=dict, description="name: micro-segments, the cells of some dimensions"
+    )
+    drift_over: Number = Field(
+        default=Decimal("0.25"),
+        ge=0,
+        description="Population stability index of a dimension from which a run warns",
+    )
 
 
 # ---------------------------------------------------------------- config/policy.yaml
@@ -300,8 +382,93 @@ class Period(Model):
 class Audience(Model):
     """Who is meant: a segment, a condition, or both."""
 
-    segment: Name | None = Field(default=None, description="Name of a segment in segments.yaml")
+    segment: Name | None = Field(default=None, description="Name of a segment")
     where: Text | None = Field(default=None, description="SQL boolean expression over features")
+
+
+class Anniversary(Model):
+    """A day of the customer's own, or of everybody: every year, or when it is due."""
+
+    of: Line = Field(
+        description="birthday, first_order, registration (every year); a feature that is a day "
+        "(once for each such day); or a feast of every year as month and day: 12-24"
+    )
+    before: Duration = Field(default=NO_TIME, description="So many days before it")
+    after: Duration = Field(default=NO_TIME, description="So many days after it")
+    grace: Duration = Field(
+        default=NO_TIME,
+        description="On days without a run it goes out up to so many days late; absent: not at all",
+    )
+
+    @property
+    def offset_days(self) -> int:
+        """Days from the anniversary to the message; negative: before it."""
+        return (self.after - self.before).days
+
+
+class Trigger(Model):
+    """Something that happened: the campaign speaks once for each time it did."""
+
+    event: Line | None = Field(
+        default=None, description="Name of an event, or order: to the customer who did it"
+    )
+    notice: Line | None = Field(
+        default=None, description="Name of a notice: to the customers whom it concerns"
+    )
+    did: Line | None = Field(
+        default=None,
+        description="A notice concerns those who did this event with its product",
+    )
+    same: FeatureName | None = Field(
+        default=None, description="A notice concerns those whose column equals its value"
+    )
+    within: LongerThanZero = Field(
+        default=timedelta(days=90), description="How long ago they may have done it (`did`)"
+    )
+    after: Duration = Field(default=NO_TIME, description="So long after it happened")
+    grace: LongerThanZero = Field(
+        default=ONE_DAY, description="Up to so much later, where no run came before"
+    )
+
+
+class ChainStart(Model):
+    """Who enters a chain: when the condition becomes true, or when the event happens."""
+
+    where: Text | None = Field(default=None, description="SQL boolean expression over features")
+    segment: Name | None = Field(default=None, description="Name of a segment")
+    event: Line | None = Field(default=None, description="Name of an event, or order")
+    since: Duration = Field(
+        default=ONE_DAY, description="An event may lie so far back when a run first sees it"
+    )
+
+
+class ChainStep(Model):
+    """One message of a chain."""
+
+    step: Name = Field(description="Its name; part of what makes a message unique")
+    after: Duration = Field(description="So long after the customer entered")
+    message: Name = Field(description="Folder in templates/")
+    channels: tuple[Channel, ...] | None = Field(
+        default=None, description="Absent: those of the campaign"
+    )
+    where: Text | None = Field(default=None, description="Only to those for whom this holds")
+    grace: Duration | None = Field(
+        default=None, description="Up to so much later; then it is missed. Absent: the chain's"
+    )
+
+
+class Chain(Model):
+    """Several messages in order, to each customer at their own time."""
+
+    start: ChainStart = Field(description="Who enters")
+    steps: tuple[ChainStep, ...] = Field(min_length=1, description="In the order of `after`")
+    exits: dict[Name, Text] = Field(
+        default_factory=dict, description="reason: condition under which a customer leaves"
+    )
+    grace: Duration = Field(default=ONE_DAY, description="How late a step may be sent")
+    enter_again: LongerThanZero | None = Field(
+        default=None, description="So long after leaving; absent: once ever"
+    )
 
 
 class Limits(Model):
@@ -335,12 +502,31 @@ class Campaign(Model):
     category: Category = Field(description="Policy class: which consent and which caps apply")
     priority: Whole = Field(ge=0, le=1000, description="The higher wins a customer's day")
     runs: Period
-    audience: Audience
-    repeat_after: LongerThanZero | None = Field(default=None, description="Absent: once ever")
+    audience: Audience | None = Field(
+        default=None, description="Who is meant; with `on` or `anniversary`: who else is not"
+    )
+    anniversary: Anniversary | None = Field(
+        default=None, description="Speaks on days of the customer's own"
+    )
+    on: Trigger | None = Field(default=None, description="Speaks when something happened")
+    chain: Chain | None = Field(default=None, description="Speaks several times, in order")
+    for_each: FeatureName | None = Field(
+        default=None, description="A cross: one campaign for each of its cells"
+    )
+    by: dict[FeatureName, dict[CellName, dict[FeatureName, Line]]] = Field(
+        default_factory=dict,
+        description="dimension: name: values of your own, `cell.…` in conditions, templates, offers",
+    )
+    repeat_after: LongerThanZero | None = Field(
+        default=None,
+        description="Absent: once ever; with `on` or `anniversary`: once for each occasion",
+    )
     channels: tuple[Channel, ...] = Field(
         min_length=1, description="The first by which this customer may be reached"
     )
-    message: Name = Field(description="Folder in templates/")
+    message: Name | None = Field(
+        default=None, description="Folder in templates/; a chain names one in each step"
+    )
     variants: dict[Arm, Weight] = Field(
         default_factory=dict, description="Variant and its weight; absent: one variant, `default`"
     )

@@ -182,6 +182,24 @@ Name = Annotated[
         "winback-lost-loyal",
     ),
 ]
+FeatureName = Annotated[
+    str,
+    _pattern(
+        "[a-z][a-z0-9_]*",
+        "a name of a-z, 0-9 and _",
+        "a feature's name is made of a-z, 0-9 and _, and begins with a letter",
+        "lifecycle",
+    ),
+]
+CellName = Annotated[
+    str,
+    _pattern(
+        "[a-z0-9]+([._-][a-z0-9]+)*",
+        "a name of a-z, 0-9, -, _ and .",
+        "write a-z, 0-9, -, _ and . only: the name becomes part of a cell's id",
+        "25-50",
+    ),
+]
 EnvironmentName = Annotated[
     str,
     _pattern(

@@ -23,6 +23,8 @@ from antiphon.sources.conversion import (
 
 # Part of the key, and yet absent: filled in by us, or allowed to be unknown.
 _MAY_BE_NULL = {("consents", "acted_at"), ("consents", "source")}
+# What tells two facts of a customer at one moment apart, where the source gives them no id.
+_TELLING = {"events": ("event", "product_id"), "responses": ("kind", "campaign")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +215,16 @@ def _computed(name: str, entity: Entity, field: Field, fields: Sequence[Field]) 
             return f"row_number() OVER (PARTITION BY {value['order_id']} ORDER BY _row)"
         case "order_lines", "amount":
             return f"CASE WHEN {field.present} THEN {field.value} ELSE {_product(value)} END"
-        case "events", "event_id":
+        case ("events", "event_id") | ("responses", "response_id"):
+            what, about = _TELLING[entity.name]
             parts = [
                 value["customer_id"],
-                value["event"],
+                value[what],
                 f"epoch_us({value['occurred_at']})::VARCHAR",
-                f"coalesce({value['product_id']}, '')",
+                f"coalesce({value[about]}, '')",
                 f"coalesce({value['value']}, '')",
             ]
-            return f"coalesce({field.value}, {digest_sql('event', *parts)})"
+            return f"coalesce({field.value}, {digest_sql(entity.name[:-1], *parts)})"
         case "consents", "source":
             return f"coalesce({field.value}, {literal(name)})"
     return field.value

@@ -1,0 +1,52 @@
+"""What may speak to a customer: a campaign, or one step of its chain."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from antiphon.campaigns.models import Campaign, ChainStep, Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A campaign with one message. `chain_step` is None where the campaign has no chain."""
+
+    campaign: Campaign
+    chain_step: ChainStep | None = None
+
+    @property
+    def name(self) -> str:
+        """The campaign's name, which owns the occurrence's key, the repeat rule and the arm."""
+        return self.campaign.campaign
+
+    @property
+    def step(self) -> str:
+        """The step's name; '' where there is none."""
+        return self.chain_step.step if self.chain_step else ""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The first by which a customer may be reached."""
+        own = self.chain_step.channels if self.chain_step else None
+        return own or self.campaign.channels
+
+    @property
+    def message(self) -> str:
+        """Folder in templates/."""
+        message = self.chain_step.message if self.chain_step else self.campaign.message
+        assert message is not None, "the check refuses a campaign without a message"
+        return message
+
+    @property
+    def is_occasional(self) -> bool:
+        """Whether it speaks on occasions (anchors of their own) and not to a standing audience."""
+        campaign = self.campaign
+        return bool(campaign.anniversary or campaign.on or campaign.chain)
+
+
+def touches(campaigns: Iterable[Campaign]) -> tuple[Touch, ...]:
+    """Every touch of the campaigns, in their order; a chain's steps in the order of the file."""
+    return tuple(
+        Touch(campaign, step)
+        for campaign in campaigns
+        for step in (campaign.chain.steps if campaign.chain else (None,))
+    )
