@@ -123,6 +123,7 @@ def _periods(retention: Retention) -> dict[str, timedelta]:
         "quarantine": retention.quarantine,
         "decisions": retention.decisions,
         "frames": retention.snapshots,
+        "occasions": retention.snapshots,
     }
 
 
