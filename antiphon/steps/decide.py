@@ -120,7 +120,8 @@ def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Campaign
             CASE WHEN l.variable IS NULL THEN s.occurrence_key END AS occurrence_key,
             CASE WHEN l.variable IS NULL THEN s.anchor END AS anchor,
             CASE WHEN l.variable IS NULL THEN s.attempt END AS attempt)
-        FROM settled s LEFT JOIN lacking l USING (campaign, customer_id) ORDER BY customer_id
+        FROM settled s LEFT JOIN lacking l USING (campaign, customer_id)
+        ORDER BY customer_id, campaign, step
         """,
         folder / SETTLED,
     )
