@@ -21,7 +21,7 @@ run: .venv/ready  ## install, make the demo company, do one daily run
 	@$(BIN)/antiphon run --at 2026-05-12T10:00+02:00
 
 test: .venv/ready  ## install and run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 entrypoints: .venv/ready  ## every flow that prefect.yaml names loads
 	@$(BIN)/python -m pytest -q tests/flows/test_entry_points.py
