@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from bench.audiences import Plan, plans
+from bench.campaigns import Plan, plans
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ENTITIES = ("customers", "orders", "events", "consents")

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from antiphon.states import CONTACT_STATES
-from bench.audiences import plans
+from bench.campaigns import plans
 
 CHANNELS = ("email", "sms")
 CATEGORIES = ("promo", "lifecycle", "service")

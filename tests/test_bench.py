@@ -13,7 +13,7 @@ from antiphon.files import read_files
 from antiphon.project import open_project
 from antiphon.steps.daily import run_daily
 from bench import agreement, step
-from bench.audiences import plans
+from bench.campaigns import plans
 from bench.company import make_company
 from bench.generate import FIRST_DAY, generate
 
