@@ -170,9 +170,16 @@ class Attribute(Model):
 class Source(Model):
     """One source of facts: a file (or glob) or a query on a database."""
 
-    entity: Literal["customers", "orders", "order_lines", "products", "events", "consents"] = Field(
-        description="What its rows are"
-    )
+    entity: Literal[
+        "customers",
+        "orders",
+        "order_lines",
+        "products",
+        "events",
+        "notices",
+        "responses",
+        "consents",
+    ] = Field(description="What its rows are")
     file: Line | None = Field(
         default=None,
         description="CSV (also .gz, .zst) or Parquet, a glob allowed; relative to the project",
@@ -264,7 +271,9 @@ class Dimension(Model):
     """
 
     title: Text = Field(default="", description="What the marketer calls it")
-    of: FeatureName | None = Field(default=None, description="The feature that bands or values divide")
+    of: FeatureName | None = Field(
+        default=None, description="The feature that bands or values divide"
+    )
     bands: dict[CellName, Band] | None = Field(
         default=None, description="name: values of a number or an amount, without gap or overlap"
     )
@@ -289,7 +298,9 @@ class Cross(Model):
     """Micro-segments: every combination of the dimensions' names is a cell."""
 
     title: Text = Field(default="", description="What the marketer calls it")
-    dimensions: tuple[FeatureName, ...] = Field(min_length=1, description="Their order is the cell's id")
+    dimensions: tuple[FeatureName, ...] = Field(
+        min_length=1, description="Their order is the cell's id"
+    )
     min_size: Whole = Field(
         default=0, ge=0, description="Smaller cells are joined along `roll_up`; 0: none is"
     )
@@ -515,7 +526,8 @@ class Campaign(Model):
     )
     by: dict[FeatureName, dict[CellName, dict[FeatureName, Line]]] = Field(
         default_factory=dict,
-        description="dimension: name: values of your own, `cell.…` in conditions, templates, offers",
+        description="dimension: name: values of your own, "
+        "`cell.…` in conditions, templates, offers",
     )
     repeat_after: LongerThanZero | None = Field(
         default=None,

@@ -24,7 +24,16 @@ from antiphon.validation.arguments import (
 )
 from antiphon.validation.rules import RULES, Rule, Scope
 
-ORDER = ("products", "customers", "orders", "order_lines", "events", "consents")
+ORDER = (
+    "products",
+    "customers",
+    "orders",
+    "order_lines",
+    "events",
+    "notices",
+    "responses",
+    "consents",
+)
 """Entities in the order they are validated: a reference sees the clean rows of earlier ones."""
 
 
