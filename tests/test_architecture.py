@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PURE = ("campaigns", "audience", "policy", "message")
+PURE = ("campaigns", "audience", "policy", "message", "response")
 OUTER = ("lake", "ledger", "providers", "sources", "validation", "web", "steps")
 ONLY_IN = {
     "duckdb": ("antiphon/lake/",),
