@@ -4,6 +4,7 @@ A first load up to the night before FIRST_DAY, then the news of 1 % of the custo
 day's noon and the morning of STEADY_DAY.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ NEWS_SHARE = 0.01
 SIZES = {"20k": 20_000, "100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
 
 # A number in 0 … 1 from the row's number and a seed: the same in every run.
-_MACROS = """
+MACROS = """
 create macro chance(i, seed) as hash(i * 1000003 + seed) / 18446744073709551615.0;
 create macro id_of(i) as 'C' || lpad(i::varchar, 9, '0');
 create macro pick(list, i, seed) as list[1 + floor(chance(i, seed) * 0.999999 * len(list))::int];
@@ -62,14 +63,10 @@ class Data:
 
 def generate(folder: Path, customers: int) -> Data:
     """Write the first load (`*-0.parquet`) and the steady day (`*-1.parquet`) into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    engine = duckdb.connect(config={"threads": 2, "preserve_insertion_order": False})
-    engine.execute("set timezone = 'UTC'")
-    engine.execute(_MACROS)
     midnight = f"timestamptz '{FIRST_DAY} 00:00:00+00'"
     everybody = f"(select range as i from range({customers}))"
     news = f"(select i from {everybody} where chance(i, 90) < {NEWS_SHARE})"
-    # A customer with a high chance(i, 30) ordered often and lately; the square makes few of those.
+    # The product of two chances: few customers order often.
     first_orders = f"""(
         select range as n, floor(chance(range, 20) * chance(range, 19) * {customers})::bigint as i
         from range({customers * ORDERS_EACH}))"""
@@ -110,11 +107,18 @@ def generate(folder: Path, customers: int) -> Data:
                 chance(i, 53) < 0.5 as granted, {midnight} + to_seconds(43200) as acted_at,
                 'web' as source from {news} where chance(i, 54) < 0.2""",
     }
+    return write(folder, queries)
+
+
+def write(folder: Path, queries: Mapping[str, str]) -> Data:
+    """Write each query's rows as `<name>.parquet`; queries may use the macros."""
+    folder.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for name, query in queries.items():
-        target = folder / f"{name}.parquet"
-        counted = engine.execute(
-            f"copy ({query}) to '{target}' (format parquet, compression zstd)"
-        ).fetchone()
-        rows[name] = counted[0] if counted else 0
+    with duckdb.connect(config={"threads": 2, "preserve_insertion_order": False}) as engine:
+        engine.execute("set timezone = 'UTC'")
+        engine.execute(MACROS)
+        for name, query in queries.items():
+            target = folder / f"{name}.parquet"
+            copy = f"copy ({query}) to '{target}' (format parquet, compression zstd)"
+            ((rows[name],),) = engine.execute(copy).fetchall()
     return Data(folder, rows)
