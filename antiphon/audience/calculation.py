@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from antiphon.audience import call_functions
+from antiphon.audience.call_functions import CALL_FUNCTIONS
 from antiphon.audience.dictionary import nearest
 from antiphon.audience.functions import FUNCTIONS, NUMERIC, Function
 from antiphon.audience.values import (
@@ -138,12 +140,13 @@ def cast(checker: Checker, node: exp.Expr, depth: int) -> Typed:
 
 
 def call(checker: Checker, node: exp.Expr, depth: int) -> Typed:
-    """A function of the table."""
+    """A function of either table: on values, or on the customer's facts."""
     name = str(node.this).lower()
+    if name in CALL_FUNCTIONS:
+        return call_functions.call(checker, node, depth)
     function = FUNCTIONS.get(name)
     if function is None:
-        nearby = nearest(name, FUNCTIONS)
-        hint = f"{nearby} Functions: {', '.join(FUNCTIONS)}.".strip()
+        hint = f"{_instead(name)} Functions: {', '.join([*CALL_FUNCTIONS, *FUNCTIONS])}.".strip()
         return checker.wrong(node, f"function '{name}' is not allowed", hint)
     given, expected = node.expressions, function.arguments
     most = len(given) if function.repeats else len(expected)
@@ -191,6 +194,13 @@ def chain(node: exp.Expr, type_: type[exp.Expr]) -> list[exp.Expr]:
         node = node.this
     parts.append(node)
     return parts[::-1]
+
+
+def _instead(name: str) -> str:
+    """What was probably meant by an unknown name, with an example where there is one."""
+    nearby = nearest(name, (*CALL_FUNCTIONS, *FUNCTIONS))
+    meant = next((one for one in CALL_FUNCTIONS.values() if f"'{one.name}'" in nearby), None)
+    return f"{nearby} Example: {meant.examples[0]}." if meant else nearby
 
 
 def _arity(function: Function) -> str:

@@ -4,8 +4,8 @@ What reaches the engine is written by `expressions.py` from the checked tree, pi
 user's own text never does.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -14,6 +14,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokenizer_core import Token, TokenType
 
+from antiphon.audience.calls import Call
 from antiphon.audience.dictionary import Feature
 from antiphon.audience.expressions import Checker, Finding
 from antiphon.entities import ColumnType
@@ -29,15 +30,6 @@ _PLACEHOLDERS = {TokenType.PARAMETER, TokenType.PLACEHOLDER}
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A checked condition. `sql` is DuckDB SQL over the relation `frame`; `columns` it reads."""
-
-    text: str
-    sql: str
-    columns: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class ConditionProblem:
     """What is wrong, at which line and column of the text (from 1)."""
 
@@ -45,6 +37,65 @@ class ConditionProblem:
     line: int
     column: int
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Where a condition loses customers because they have no value of the feature."""
+
+    feature: str
+    message: str
+    line: int
+    column: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A checked condition. `sql` is DuckDB SQL over the relation `frame`.
+
+    `columns`: the features it reads, and `calls` the calls of condition functions by their hidden
+    column, those of the segments it is built on included. `segments`: their names, at any depth.
+    `depth`: levels of nesting of the SQL. `losses`: of its own text.
+    """
+
+    text: str
+    sql: str
+    columns: frozenset[str]
+    calls: Mapping[str, Call] = field(default_factory=dict, hash=False)
+    segments: frozenset[str] = frozenset()
+    losses: tuple[Loss, ...] = ()
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CellValue:
+    """A value of the customer's own micro-segment, `cell.x`: SQL over the columns of `frame`.
+
+    `scale`: decimal places of exact numbers, at most 7.
+    """
+
+    type: ColumnType
+    sql: str
+    columns: frozenset[str]
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The names a condition may use. `events` None: not known, any is accepted."""
+
+    features: Mapping[str, Feature]
+    segments: Mapping[str, Condition] = field(default_factory=dict)
+    campaigns: Collection[str] = ()
+    events: Collection[str] | None = None
+    cell: Mapping[str, CellValue] = field(default_factory=dict)
+
+
+def _named_argument(parser: DuckDBParser, names: list[exp.Expr]) -> exp.Kwarg:
+    """`name => value`, the name with its place (sqlglot's own has none)."""
+    name = names[0] if len(names) == 1 else exp.Tuple(expressions=names)
+    return exp.Kwarg(this=name, expression=parser._parse_disjunction())
 
 
 class _ExpressionParser(DuckDBParser):
@@ -58,32 +109,43 @@ class _ExpressionParser(DuckDBParser):
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         "CASE": DuckDBParser.NO_PAREN_FUNCTION_PARSERS["CASE"]
     }
+    LAMBDAS: ClassVar[dict[Any, Any]] = {TokenType.FARROW: _named_argument}
 
 
 _DIALECT = DuckDB()
 
 
-def parse(text: str, features: Mapping[str, Feature]) -> Condition | list[ConditionProblem]:
-    """The condition, or everything that is wrong with it.
+def parse(
+    text: str, vocabulary: Vocabulary | Mapping[str, Feature]
+) -> Condition | list[ConditionProblem]:
+    """The condition, or everything that is wrong with it. A mapping is a vocabulary's features.
 
     Names are matched without regard to case. Dividing by zero and arithmetic that overflows yield
     null; a row for which a condition is null is not chosen.
     """
+    known = vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary(vocabulary)
     findings = _length(text)
     if not findings:
         try:
             tree, findings = _tree(text)
             if tree is not None:
-                checker = Checker(features)
+                checker = Checker(known)
                 result = checker.check(tree)
                 findings = checker.findings
                 if not findings and result.type != ColumnType.BOOLEAN:
                     findings = [_not_boolean(result.type)]
                 if not findings:
-                    return Condition(text, result.sql, frozenset(checker.columns))
+                    return Condition(
+                        text,
+                        result.sql,
+                        frozenset(checker.columns),
+                        checker.calls,
+                        frozenset(checker.segments),
+                        depth=checker.depth,
+                    )
         except RecursionError:
             findings = [_too_deep(0)]
-    return [_placed(text, finding) for finding in findings]
+    return [_placed(text, finding) for finding in sorted(findings, key=lambda one: one.start)]
 
 
 def combine(conditions: Sequence[Condition]) -> Condition:
@@ -95,8 +157,28 @@ def combine(conditions: Sequence[Condition]) -> Condition:
     return Condition(
         " and ".join(f"({condition.text})" for condition in conditions),
         "(" + " AND ".join(condition.sql for condition in conditions) + ")",
-        frozenset().union(*(condition.columns for condition in conditions)),
+        frozenset[str]().union(*(condition.columns for condition in conditions)),
+        {name: call for condition in conditions for name, call in condition.calls.items()},
+        frozenset[str]().union(*(condition.segments for condition in conditions)),
+        depth=max(condition.depth for condition in conditions) + 1,
     )
+
+
+def segments_named(text: str) -> frozenset[str]:
+    """The segments whose names the text gives to in_segment, whether or not they exist.
+
+    For whoever must parse segments in the order in which they build on one another.
+    """
+    try:
+        tokens = _DIALECT.tokenize(text[:MAX_CHARACTERS])
+    except TokenError:
+        return frozenset()
+    starts = [place for place, token in enumerate(tokens) if token.text.lower() == "in_segment"]
+    found: set[str] = set()
+    for start in starts:
+        given = tokens[start + 1 : start + 5]
+        found.update(token.text for token in given if token.token_type == TokenType.STRING)
+    return frozenset(found)
 
 
 def _length(text: str) -> list[Finding]:

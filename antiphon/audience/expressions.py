@@ -7,16 +7,19 @@ operation that may fail. Its operands must not be able to fail themselves, not e
 cast, because the engine computes what several conditions share once, outside of their TRY.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
 from antiphon.audience import calculation
 from antiphon.audience.calculation import ARITHMETIC, chain
-from antiphon.audience.dictionary import Feature, nearest
+from antiphon.audience.calls import Call
+from antiphon.audience.dictionary import nearest
 from antiphon.audience.values import (
     FORMS,
     UNKNOWN,
@@ -33,8 +36,13 @@ from antiphon.audience.values import (
 from antiphon.entities import ColumnType
 from antiphon.quoting import quoted
 
+if TYPE_CHECKING:
+    from antiphon.audience.conditions import Vocabulary
+
 T = ColumnType
 MAX_TREE_DEPTH = 60  # the engine refuses expressions some hundred levels deep
+MAX_SEGMENT_DEPTH = 200  # with segments that build on segments
+MAX_SIZE = 200_000  # characters of SQL, with the segments within
 RELATION = "frame"
 
 _NO_NOW = {"current_date", "current_timestamp", "current_time", "today", "now", "localtimestamp"}
@@ -50,12 +58,16 @@ class Finding:
 
 
 class Checker:
-    """Checks one condition; afterwards `findings` and `columns` say what it found."""
+    """Checks one condition; afterwards its fields say what it found."""
 
-    def __init__(self, features: Mapping[str, Feature]) -> None:
-        self.features = features
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
         self.findings: list[Finding] = []
         self.columns: set[str] = set()
+        self.calls: dict[str, Call] = {}
+        self.segments: set[str] = set()
+        self.depth = 0
+        self._size = 0  # characters of the segments within
 
     def check(self, node: exp.Expr, depth: int = 0) -> Typed:
         """Type and SQL of the node; UNKNOWN where something was wrong."""
@@ -67,22 +79,70 @@ class Checker:
             value for part, value in node.args.items() if part not in handler.parts
         ):
             return self.wrong(node, f"{_kind(node)} is not allowed in a condition")
+        self.depth = max(self.depth, depth)
         return handler.check(self, node, depth + 1)
 
     # ------------------------------------------------------------ leaves
 
     def column(self, node: exp.Expr, _depth: int) -> Typed:
-        """A feature's name."""
-        identifier = node.this
+        """A feature's name, or `cell.x`."""
+        identifier, table = node.this, node.args.get("table")
         if not isinstance(identifier, exp.Identifier):
             return self.wrong(node, f"{_kind(identifier)} is not allowed in a condition")
         name = str(identifier.this)
-        feature = self.features.get(name) or self.features.get(name.lower())
+        if table is not None:
+            if str(table.this).lower() == "cell":
+                return self._cell(node, name)
+            return self.wrong(node, f"{_kind(node)} is not allowed in a condition")
+        return self.feature(node, name, identifier)
+
+    def feature(self, node: exp.Expr, name: str, identifier: exp.Identifier | None = None) -> Typed:
+        """The feature of that name; `identifier` where it was written."""
+        features = self.vocabulary.features
+        feature = features.get(name) or features.get(name.lower())
         if feature is None:
-            return self.wrong(node, f"unknown column '{name}'", self._unknown_hint(identifier))
+            return self.wrong(
+                node, f"unknown column '{name}'", self._unknown_hint(name, identifier)
+            )
         self.columns.add(feature.name)
         scale = 4 if feature.type == T.MONEY else 0
         return Typed(f"{RELATION}.{quoted(feature.name)}", feature.type, scale=scale)
+
+    def _cell(self, node: exp.Expr, name: str) -> Typed:
+        """A value of the customer's own micro-segment."""
+        cell = self.vocabulary.cell
+        value = cell.get(name) or cell.get(name.lower())
+        if value is None:
+            hint = nearest(name, cell) or (
+                f"Here there is {', '.join(f'cell.{one}' for one in cell)}."
+                if cell
+                else "Only a campaign with `for_each` has cells."
+            )
+            return self.wrong(node, f"no value 'cell.{name[:60]}'", hint)
+        self.columns |= value.columns
+        return Typed(f"({value.sql})", value.type, scale=value.scale)
+
+    def asked(self, call: Call) -> Typed:
+        """A call of a condition function: its hidden column."""
+        self.calls[call.column] = call
+        return Typed(f"{RELATION}.{quoted(call.column)}", T.BOOLEAN)
+
+    def segment(self, node: exp.Expr, name: str, depth: int) -> Typed:
+        """Another segment's condition; who is not in it is not in it, null or no."""
+        segment = self.vocabulary.segments.get(name)
+        if segment is None:
+            return self.wrong(
+                node, f"no segment '{name[:60]}'", nearest(name, self.vocabulary.segments)
+            )
+        self._size += len(segment.sql)
+        self.depth = max(self.depth, depth + segment.depth)
+        if self._size > MAX_SIZE or self.depth > MAX_SEGMENT_DEPTH:
+            hint = "Make the segment a dimension or a file of sql/segments/, which is one column."
+            return self.wrong(node, f"with '{name}' written out the condition is too large", hint)
+        self.columns |= segment.columns
+        self.calls |= segment.calls
+        self.segments |= {name, *segment.segments}
+        return Typed(f"({segment.sql} IS TRUE)", T.BOOLEAN)
 
     def literal(self, node: exp.Expr, _depth: int) -> Typed:
         """A text or a number, kept exact."""
@@ -223,13 +283,12 @@ class Checker:
         self.findings.append(Finding(message, _start(node), hint))
         return UNKNOWN
 
-    def _unknown_hint(self, identifier: exp.Identifier) -> str:
-        name = str(identifier.this)
+    def _unknown_hint(self, name: str, identifier: exp.Identifier | None) -> str:
         if name.lower() in _NO_NOW:
             return "Features such as days_since_order count from the run's business day."
-        if identifier.args.get("quoted"):
+        if identifier and identifier.args.get("quoted"):
             return f"A text is written in single quotes: {text_sql(name)}."
-        hint = nearest(name, self.features)
+        hint = nearest(name, self.vocabulary.features)
         return hint or "`antiphon features` lists all columns."
 
 
@@ -257,7 +316,7 @@ _COMPARISONS: dict[type[exp.Expr], str] = {
 }
 _BINARY = ("this", "expression")
 _HANDLERS: dict[type[exp.Expr], _Handler] = {
-    exp.Column: _handler(Checker.column, "this"),
+    exp.Column: _handler(Checker.column, "this", "table"),
     exp.Literal: _handler(Checker.literal, "this", "is_string"),
     exp.Boolean: _handler(Checker.boolean, "this"),
     exp.Null: _handler(Checker.null),
@@ -293,6 +352,7 @@ _KINDS: dict[type[exp.Expr], str] = {
     exp.ArrayOverlaps: "'&&' (write `and`)",
     exp.In: "`in` without a list in brackets",
     exp.Column: "a name with a point before it",
+    exp.Kwarg: "an argument with a name",
 }
 
 
@@ -301,6 +361,13 @@ def _kind(node: object) -> str:
 
 
 def _start(node: exp.Expr) -> int:
-    """Offset of the first character of the node that the parser has placed."""
-    places = [other.meta["start"] for other in node.walk() if "start" in other.meta]
-    return min(places, default=0)
+    """Offset of the first character that the parser has placed, of the node or around it."""
+    around: exp.Expr | None = node
+    while around is not None:
+        places: list[int] = [
+            other.meta["start"] for other in around.walk() if "start" in other.meta
+        ]
+        if places:
+            return min(places)
+        around = around.parent
+    return 0
