@@ -9,14 +9,16 @@ A file in sql/features/ declares its columns in comment lines:
 that is `-- feature NAME TYPE UNIT [nullable]: MEANING` (UNIT `-` where there is none), and the
 views its SELECT reads. A feature that is not nullable is 0, false or '' for a customer of whom the
 file returns no row; days and instants have no such value and are always nullable. The SELECT
-returns customer_id, unique and never null, and the declared columns.
+returns customer_id, unique and never null, and the declared columns; what can be known of it
+without data is answered here (`queries`), the rest before a run (`steps.feature_checks`).
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from antiphon.audience.queries import query_problems
 from antiphon.campaigns.models import ColumnTypeName, Sources
 from antiphon.entities import CUSTOMERS, ENTITIES, ColumnType
 from antiphon.errors import Problem
@@ -60,7 +62,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column of the customer frame. `file` is where it comes from (`customers`: an entity)."""
+    """One column of the customer frame. `file` is where it comes from (`customers`: an entity).
+
+    `reads`: the views of a feature file; empty for what comes from elsewhere.
+    """
 
     name: str
     type: ColumnType
@@ -68,6 +73,7 @@ class Feature:
     unit: str
     file: str
     nullable: bool
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ def dictionary(files: ProjectFiles, sources: Sources) -> tuple[dict[str, Feature
                 features[feature.name] = feature
             else:
                 owner = other.file if other else "the frame itself"
-                line, text = _line_of(file.sql, feature.name)
+                line = declaration_line(file.sql, feature.name)
+                text = file.sql.splitlines()[line - 1]
                 message = f"feature '{feature.name}' is already a column of {owner}"
                 problems.append(Problem(file.path, line, 1, message, text, "Choose another name."))
     problems += _policy_problems(features)
@@ -148,6 +155,13 @@ def feature_files(files: ProjectFiles) -> tuple[list[FeatureFile], list[Problem]
     return found, problems
 
 
+def declaration_line(sql: str, name: str) -> int:
+    """The line on which a file declares a feature; 0 where it does not."""
+    declaration = re.compile(rf"\s*--\s*feature\s+{re.escape(name)}\s")
+    lines = enumerate(sql.splitlines(), start=1)
+    return next((number for number, text in lines if declaration.match(text)), 0)
+
+
 def nearest(word: str, allowed: Mapping[str, object] | tuple[str, ...]) -> str:
     """`Did you mean 'x'?`, or '' where nothing is near."""
     match = get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.6)
@@ -180,7 +194,11 @@ def _header(path: str, sql: str) -> tuple[FeatureFile, list[Problem]]:
     if not problems and not reads:
         hint = f"Write: -- reads: VIEW, VIEW. Views: {', '.join(VIEWS)}."
         problems.append(Problem(path, 0, 0, "does not say which views it reads", hint=hint))
-    return FeatureFile(path, sql, tuple(features.values()), tuple(reads)), problems
+    if not problems:
+        returned = {"customer_id": 0} | {name: declaration_line(sql, name) for name in features}
+        problems += query_problems(path, sql, returned, reads, VIEWS)
+    declared = tuple(replace(feature, reads=tuple(reads)) for feature in features.values())
+    return FeatureFile(path, sql, declared, tuple(reads)), problems
 
 
 def _feature(path: str, match: re.Match[str]) -> Feature:
@@ -216,11 +234,3 @@ def _policy_problems(features: Mapping[str, Feature]) -> Iterator[Problem]:
         elif feature.type != ColumnType.BOOLEAN or feature.nullable != nullable:
             form = "boolean and nullable" if nullable else "boolean and not nullable"
             yield Problem(feature.file, 0, 0, f"feature '{name}' must be {form}")
-
-
-def _line_of(sql: str, name: str) -> tuple[int, str]:
-    declaration = re.compile(rf"\s*--\s*feature\s+{re.escape(name)}\s")
-    for number, text in enumerate(sql.splitlines(), start=1):
-        if declaration.match(text):
-            return number, text
-    return 0, ""

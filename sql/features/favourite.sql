@@ -5,6 +5,7 @@
 -- by alphabet.
 --
 -- feature favourite_category text - nullable: category bought most often
+-- feature second_category text - nullable: category bought most often but for the favourite one
 -- reads: orders, order_lines, products
 WITH bought AS (
     SELECT o.customer_id, o.category
@@ -25,12 +26,10 @@ WITH bought AS (
     FROM bought
     WHERE category IS NOT NULL
     GROUP BY customer_id, category
-), most AS (
-    SELECT customer_id, max(times) AS times
+), ranked AS (
+    SELECT customer_id, arg_min(category, {rank: -times, category: category}, 2) AS categories
     FROM counted
     GROUP BY customer_id
 )
-SELECT customer_id, min(category) AS favourite_category
-FROM counted
-JOIN most USING (customer_id, times)
-GROUP BY customer_id
+SELECT customer_id, categories[1] AS favourite_category, categories[2] AS second_category
+FROM ranked

@@ -1,8 +1,10 @@
 -- The person: age and birthday, in the customer's own time zone (the business's where none is
 -- known). Somebody born on 29 February has the birthday on 28 February in other years.
 --
+-- feature local_day day - nullable: today's date where the customer lives
 -- feature age integer years nullable: completed years of age
 -- feature days_to_birthday integer days nullable: days to the next birthday, 0 on the day itself
+-- feature registration_day day - nullable: business day of registration
 -- feature days_since_registration integer days nullable: days since registration
 -- reads: customers
 WITH zones AS (
@@ -28,12 +30,16 @@ WITH zones AS (
 )
 SELECT
     customer_id,
+    local_day,
     CASE WHEN birthday <= local_day THEN years - (this_year > local_day)::BIGINT END AS age,
     CASE
         WHEN birthday > local_day THEN NULL
         WHEN this_year >= local_day THEN this_year - local_day
         ELSE next_year - local_day
     END AS days_to_birthday,
+    CASE WHEN registered_at <= $as_of
+        THEN timezone($business_zone, registered_at)::DATE
+    END AS registration_day,
     CASE WHEN registered_at <= $as_of
         THEN ($business_day - timezone($business_zone, registered_at)::DATE)::BIGINT
     END AS days_since_registration

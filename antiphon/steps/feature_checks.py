@@ -1,0 +1,165 @@
+"""Files of sql/features/ held against the data: before a run's frames, and when one failed."""
+
+# The files are the user's own SQL; identifiers are quoted.
+# ruff: noqa: S608
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from antiphon.audience.dictionary import Feature, FeatureFile, declaration_line, feature_files
+from antiphon.audience.values import type_name
+from antiphon.entities import ColumnType
+from antiphon.errors import ConfigError, Problem
+from antiphon.files import ProjectFiles
+from antiphon.lake import Session
+from antiphon.lake.failures import QueryError
+from antiphon.quoting import literal, quoted
+
+T = ColumnType
+_SPELLED = {"TIMESTAMP WITH TIME ZONE": T.INSTANT.value}
+_WHOLE = tuple(
+    f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+)
+# Types of the engine, besides the declared one, whose values the declared one holds.
+_WIDENED: dict[ColumnType, tuple[str, ...]] = {
+    T.TEXT: ("ENUM",),
+    T.INTEGER: (*_WHOLE, "HUGEINT", "UHUGEINT"),
+    T.NUMBER: (*_WHOLE, "HUGEINT", "UHUGEINT", "FLOAT", "DECIMAL"),
+    T.MONEY: (*_WHOLE, "DECIMAL"),
+}
+# All three are named, as the engine wants every parameter that is given to be used.
+_MOMENT = "WITH moment AS (SELECT $as_of, $business_day, $business_zone)"
+_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+_KEYS = "count(*), count(customer_id), count(DISTINCT customer_id)"
+
+
+def verify_files(
+    session: Session,
+    files: ProjectFiles,
+    parameters: Mapping[str, Any],
+    *,
+    every_value: bool = False,
+) -> None:
+    """Raise ConfigError with every file that does not return what it declares.
+
+    Columns and types are asked of the engine without reading a fact; that nobody comes twice and
+    no customer_id is null is counted over the session's customers (one bucket will do: a file that
+    is right there and wrong elsewhere shows when the frame is written). `every_value`: compute all
+    columns as well, to find the file after the engine refused a value of the frame.
+    """
+    found, problems = feature_files(files)
+    for file in found if not problems else ():
+        wrong = list(_wrong_columns(session, file, parameters))
+        problems += wrong or _wrong_rows(session, file, parameters, every_value)
+    if problems:
+        raise ConfigError(problems)
+
+
+def changed_types(
+    session: Session, frames: Sequence[Path], features: Mapping[str, Feature]
+) -> list[Problem]:
+    """A warning for each feature whose type is not that of an earlier run's frames."""
+    if not frames:
+        return []
+    rows = session.rows(f"DESCRIBE SELECT * FROM read_parquet({literal(str(frames[0]))})")
+    before = {row[0]: _SPELLED.get(row[1], row[1]) for row in rows}
+    return [
+        Problem(
+            feature.file,
+            0,
+            0,
+            f"feature '{feature.name}' is {type_name(feature.type)} now and was "
+            f"{_noun(before[feature.name])} in the last run",
+            hint="Look at the conditions and templates that use it; or give it a name of its own.",
+            is_warning=True,
+        )
+        for feature in features.values()
+        if feature.name in before and before[feature.name] != feature.type.value
+    ]
+
+
+def _wrong_columns(
+    session: Session, file: FeatureFile, parameters: Mapping[str, Any]
+) -> Iterator[Problem]:
+    try:
+        rows = session.rows(f"DESCRIBE {_over(file, '*')}", parameters)
+    except QueryError as error:
+        yield _refused(file, error)
+        return
+    returned = {row[0].lower(): _SPELLED.get(row[1], row[1]) for row in rows}
+    if "customer_id" not in returned:
+        yield Problem(file.path, 0, 0, "the SELECT returns no column 'customer_id'")
+    elif returned["customer_id"] != T.TEXT:
+        kind = _noun(returned["customer_id"])
+        hint = "Write customer_id as it comes from the view."
+        yield Problem(file.path, 0, 0, f"customer_id is {kind}, not text", hint=hint)
+    for feature in file.features:
+        type_ = returned.get(feature.name)
+        if type_ is None:
+            message = f"the SELECT returns no column '{feature.name}'"
+            yield _at(file, feature.name, message, f"It returns: {', '.join(returned)}.")
+        elif not _holds(feature.type, type_):
+            declared, kind = type_name(feature.type), _noun(type_)
+            message = f"feature '{feature.name}' is declared {declared}; its SELECT returns {kind}"
+            hint = f"Declare it {kind}, or write CAST(… AS {feature.type}) in the SELECT."
+            yield _at(file, feature.name, message, hint)
+
+
+def _wrong_rows(
+    session: Session, file: FeatureFile, parameters: Mapping[str, Any], every_value: bool
+) -> list[Problem]:
+    values = [f"count(CAST({quoted(feature.name)} AS {feature.type}))" for feature in file.features]
+    asked = ", ".join([_KEYS, *values]) if every_value else _KEYS
+    try:
+        ((rows, known, customers, *_),) = session.rows(_over(file, asked), parameters)
+    except QueryError as error:
+        return [_refused(file, error)]
+    problems = []
+    if known < rows:
+        message = f"customer_id is null in {rows - known:,} of {rows:,} rows"
+        hint = "Leave out such rows: WHERE customer_id IS NOT NULL."
+        problems.append(Problem(file.path, 0, 0, message, hint=hint))
+    if customers < known:
+        message = f"{customers:,} customers have {known:,} rows: some come twice"
+        hint = "Group the SELECT by customer_id alone."
+        problems.append(Problem(file.path, 0, 0, message, hint=hint))
+    return problems
+
+
+def _over(file: FeatureFile, asked: str) -> str:
+    """A SELECT over the file's, which begins on the second line."""
+    select = file.sql.rstrip().rstrip(";")
+    return f"{_MOMENT} SELECT {asked} FROM (\n{select}\n) AS file"
+
+
+def _refused(file: FeatureFile, error: QueryError) -> Problem:
+    """What the engine said of names and grammar, at its line; never a value of a row."""
+    words = str(error).partition(f"{error.kind}: ")[2] or str(error)
+    message = words.partition("\n")[0].partition(" Error: ")[2] or words.partition("\n")[0]
+    match = _LINE.search(words)
+    lines = file.sql.splitlines()
+    line = int(match[1]) - 1 if match else 0
+    if not 1 <= line <= len(lines):
+        return Problem(file.path, 0, 0, message)
+    return Problem(file.path, line, 1, message, lines[line - 1])
+
+
+def _at(file: FeatureFile, name: str, message: str, hint: str) -> Problem:
+    line = declaration_line(file.sql, name)
+    return Problem(file.path, line, 1, message, file.sql.splitlines()[line - 1], hint)
+
+
+def _holds(declared: ColumnType, type_: str) -> bool:
+    kind = type_.partition("(")[0]
+    return type_ in (declared.value, '"NULL"') or kind in _WIDENED.get(declared, ())
+
+
+def _noun(type_: str) -> str:
+    """Our name of an engine's type, or its own where we have none."""
+    exact = next((one for one in T if one.value == type_), None)
+    near = next((one for one, kinds in _WIDENED.items() if type_ in kinds), None)
+    if type_.startswith("DECIMAL"):
+        near = T.MONEY
+    return type_name(exact or near) if exact or near else type_
