@@ -234,7 +234,7 @@ def _given(checker: Checker, function: CallFunction, node: exp.Expr) -> dict[str
     given: dict[str, exp.Expr] = {}
     known = len(checker.findings)
     for place, written in enumerate(node.expressions):
-        if isinstance(written, exp.Kwarg):
+        if isinstance(written, exp.Kwarg) and isinstance(written.this, exp.Identifier):
             name, value = written.this.name.lower(), written.expression
         elif place == 0 and function.is_positional and not isinstance(written, _LIKE_NAMED):
             name, value = function.names[0], written
@@ -276,9 +276,10 @@ def _value(
     inner = node.this if isinstance(node, exp.Neg) else node
     if not isinstance(inner, exp.Literal):
         message = f"'{argument.name}' takes {argument.kind.value}, written out"
-        is_name = isinstance(inner, exp.Column) and isinstance(inner.this, exp.Identifier)
-        in_quotes = f"A text is written in single quotes: {text_sql(inner.name)}."
-        checker.wrong(node, message, in_quotes if is_name else f"Example: {function.examples[0]}.")
+        hint = f"Example: {function.examples[0]}."
+        if isinstance(inner, exp.Column) and isinstance(inner.this, exp.Identifier):
+            hint = f"A text is written in single quotes: {text_sql(inner.name)}."
+        checker.wrong(node, message, hint)
         return None
     typed = checker.check(node)
     literal = typed.literal
@@ -354,7 +355,7 @@ def _birthday(checker: Checker, node: exp.Expr, within: object) -> Typed:
     return Typed(f"coalesce({days.sql} <= {within.length.days}, FALSE)", ColumnType.BOOLEAN)
 
 
-_LIKE_NAMED = (exp.EQ, exp.PropertyEQ)
+_LIKE_NAMED = (exp.EQ, exp.PropertyEQ, exp.Kwarg)
 _MEASURES = ("within", "before", "at_least", "spent_at_least")
 _READERS: dict[Kind, Callable[[Checker, Argument, exp.Expr, str], Value | None]] = {
     Kind.EVENT: _event,

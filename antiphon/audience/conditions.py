@@ -16,7 +16,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from antiphon.audience.calls import Call
 from antiphon.audience.dictionary import Feature
-from antiphon.audience.expressions import Checker, Finding
+from antiphon.audience.expressions import Checker, Finding, start_of
+from antiphon.audience.losses import Lack, lacks
 from antiphon.entities import ColumnType
 
 MAX_CHARACTERS = 10_000
@@ -95,7 +96,7 @@ class Vocabulary:
 def _named_argument(parser: DuckDBParser, names: list[exp.Expr]) -> exp.Kwarg:
     """`name => value`, the name with its place (sqlglot's own has none)."""
     name = names[0] if len(names) == 1 else exp.Tuple(expressions=names)
-    return exp.Kwarg(this=name, expression=parser._parse_disjunction())
+    return parser.expression(exp.Kwarg(this=name, expression=parser._parse_disjunction()))
 
 
 class _ExpressionParser(DuckDBParser):
@@ -116,9 +117,13 @@ _DIALECT = DuckDB()
 
 
 def parse(
-    text: str, vocabulary: Vocabulary | Mapping[str, Feature]
+    text: str,
+    vocabulary: Vocabulary | Mapping[str, Feature],
+    beside: Sequence[Condition] = (),
 ) -> Condition | list[ConditionProblem]:
     """The condition, or everything that is wrong with it. A mapping is a vocabulary's features.
+
+    `beside`: conditions that must hold as well (a campaign's segment); what they ask is no loss.
 
     Names are matched without regard to case. Dividing by zero and arithmetic that overflows yield
     null; a row for which a condition is null is not chosen.
@@ -141,7 +146,8 @@ def parse(
                         frozenset(checker.columns),
                         checker.calls,
                         frozenset(checker.segments),
-                        depth=checker.depth,
+                        tuple(_loss(text, lack) for lack in lacks(tree, known, beside)),
+                        checker.depth,
                     )
         except RecursionError:
             findings = [_too_deep(0)]
@@ -274,7 +280,8 @@ def _syntax(error: ParseError, tokens: list[Token]) -> Finding:
         opened = _open([*before, token])
         return Finding("a bracket is not closed", opened[-1] if opened else token.start)
     if description.startswith("Required keyword"):
-        return Finding(f"something is missing after '{token.text}'", token.start)
+        side = "before" if token.token_type in _CLOSING else "after"
+        return Finding(f"something is missing {side} '{token.text}'", token.start)
     if token.token_type in _CLOSING and not _open(before):
         return Finding(f"'{token.text}' closes nothing", token.start)
     return Finding(f"'{token.text}' is not expected here", token.start, _likely(before, token))
@@ -304,7 +311,14 @@ def _not_boolean(type_: ColumnType | None) -> Finding:
 
 
 def _placed(text: str, finding: Finding) -> ConditionProblem:
-    before = text[: finding.start]
-    line = before.count("\n") + 1
-    column = finding.start - (before.rfind("\n") + 1) + 1
-    return ConditionProblem(finding.message, line, column, finding.hint)
+    return ConditionProblem(finding.message, *_spot(text, finding.start), finding.hint)
+
+
+def _loss(text: str, lack: Lack) -> Loss:
+    return Loss(lack.feature, lack.message, *_spot(text, start_of(lack.node)), lack.hint)
+
+
+def _spot(text: str, start: int) -> tuple[int, int]:
+    """Line and column, from 1."""
+    before = text[:start]
+    return before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1

@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from antiphon.audience import calculation
 from antiphon.audience.calculation import ARITHMETIC, chain
+from antiphon.audience.call_functions import CALL_FUNCTIONS
 from antiphon.audience.calls import Call
 from antiphon.audience.dictionary import nearest
 from antiphon.audience.values import (
@@ -280,10 +281,12 @@ class Checker:
 
     def wrong(self, node: exp.Expr, message: str, hint: str = "") -> Typed:
         """Note a problem at the node; what comes back fits anywhere."""
-        self.findings.append(Finding(message, _start(node), hint))
+        self.findings.append(Finding(message, start_of(node), hint))
         return UNKNOWN
 
     def _unknown_hint(self, name: str, identifier: exp.Identifier | None) -> str:
+        if function := CALL_FUNCTIONS.get(name.lower()):
+            return f"'{function.name}' is a function. Example: {function.examples[0]}."
         if name.lower() in _NO_NOW:
             return "Features such as days_since_order count from the run's business day."
         if identifier and identifier.args.get("quoted"):
@@ -360,7 +363,7 @@ def _kind(node: object) -> str:
     return _KINDS.get(type(node), f"'{type(node).__name__.lower()}'")  # type: ignore[arg-type]
 
 
-def _start(node: exp.Expr) -> int:
+def start_of(node: exp.Expr) -> int:
     """Offset of the first character that the parser has placed, of the node or around it."""
     around: exp.Expr | None = node
     while around is not None:
