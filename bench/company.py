@@ -1,19 +1,24 @@
-"""The bench's project: settings, sources, policy, a hundred campaigns, and their templates."""
+"""The bench's projects: settings, sources, policy, campaigns, and their templates."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from bench.campaigns import Plan, plans
+from bench.segments import SEGMENTS, conditions
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ENTITIES = ("customers", "orders", "events", "consents")
+MORE_ENTITIES = ("products", "order_lines", "responses", "notices")
 WATERMARKS = {
     "customers": "updated_at",
     "orders": "ordered_at",
     "events": "occurred_at",
     "consents": "acted_at",
+    "responses": "occurred_at",
+    "notices": "occurred_at",
 }
 MESSAGES_PER_DAY = 2_000  # of so many customers each campaign may write to one a day
 SETTINGS = {
@@ -54,6 +59,39 @@ POLICY = {
     "exempt": ["service"],
     "universal_control": {"share": "2%", "period": "quarter"},
 }
+# Campaigns that start from what happened: to the customer, to a product, and with steps to follow.
+TRIGGERED: tuple[dict[str, object], ...] = tuple(
+    {
+        "campaign": name,
+        "title": name.replace("-", " "),
+        "category": "lifecycle",
+        "priority": 95,
+        "runs": {"from": "2026-01-01"},
+        **what,
+        "channels": ["email", "sms"],
+    }
+    for name, what in {
+        "left-behind": {
+            "on": {"event": "cart_abandoned", "after": "2 minutes"},
+            "audience": {"where": "not bought(within => '1 day')"},
+            "message": "note",
+        },
+        "there-again": {
+            "on": {"notice": "back_in_stock", "did": "waits_for_product"},
+            "message": "note",
+        },
+        "after-a-look": {
+            "chain": {
+                "start": {"event": "product_viewed"},
+                "steps": [
+                    {"step": "first", "after": "1 hour", "message": "note"},
+                    {"step": "last", "after": "3 days", "message": "note"},
+                ],
+                "exits": {"bought": "bought(within => '1 day')"},
+            },
+        },
+    }.items()
+)
 _EMAIL = """<html><body><p>{{ customer.first_name | default("") }}, from {{ customer.city }}:
 your last order was {{ customer.days_since_order | default(0) }} days ago.</p>
 <p><a href="{{ links.unsubscribe }}">Unsubscribe</a> {{ company.postal_address }}</p></body></html>
@@ -67,19 +105,39 @@ TEMPLATES = {
 
 def make_company(root: Path, customers: int) -> None:
     """Write config/, templates/ and sql/ below `root`: the checkout's features and expectations."""
+    segments = {"version": 1, "segments": {"active": {"where": "order_count_90d > 0"}}}
+    campaigns = [_planned(plan, customers) for plan in plans()]
+    _write(root, ENTITIES, segments, campaigns)
+
+
+def make_big_company(root: Path, customers: int) -> None:
+    """The same with 200 more campaigns, scores, dimensions, a cross, and all that these ask of."""
+    more = [
+        _campaign(f"asked-{number:03d}", where, customers)
+        for number, where in enumerate(conditions(), 1)
+    ]
+    campaigns = [*(_planned(plan, customers) for plan in plans()), *more, *TRIGGERED]
+    _write(root, (*ENTITIES, *MORE_ENTITIES), SEGMENTS, campaigns)
+
+
+def _write(
+    root: Path,
+    entities: Sequence[str],
+    segments: dict[str, object],
+    campaigns: Sequence[dict[str, object]],
+) -> None:
     documents: dict[str, object] = {
         "settings": SETTINGS,
-        "sources": {"version": 1, "sources": {name: _source(name) for name in ENTITIES}},
+        "sources": {"version": 1, "sources": {name: _source(name) for name in entities}},
         "policy": POLICY,
-        "segments": {"version": 1, "segments": {"active": {"where": "order_count_90d > 0"}}},
+        "segments": segments,
+        **{f"campaigns/{campaign['campaign']}": campaign for campaign in campaigns},
     }
-    for plan in plans():
-        documents[f"campaigns/{plan.name}"] = _campaign(plan, customers)
     for name, document in documents.items():
         path = root / "config" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-    for name in ENTITIES:
+    for name in entities:
         target = root / "config" / "expectations" / f"{name}.yaml"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / "config" / "expectations" / target.name, target)
@@ -91,28 +149,35 @@ def make_company(root: Path, customers: int) -> None:
 
 
 def _source(entity: str) -> dict[str, object]:
-    return {
+    source: dict[str, object] = {
         "entity": entity,
         "file": f"var/incoming/{entity}-*.parquet",
-        "watermark": WATERMARKS[entity],
-        "overlap": "2 days",
+        "optional": True,
     }
+    if entity in WATERMARKS:
+        source |= {"watermark": WATERMARKS[entity], "overlap": "2 days"}
+    return source
 
 
-def _campaign(plan: Plan, customers: int) -> dict[str, object]:
-    campaign: dict[str, object] = {
-        "campaign": plan.name,
-        "title": plan.name.replace("-", " "),
-        "category": plan.category,
-        "priority": plan.priority,
-        "runs": {"from": "2026-01-01"},
-        "audience": {"where": plan.where},
-        "channels": ["email", "sms"],
-        "message": "note",
-        "limits": {"messages_per_day": customers // MESSAGES_PER_DAY},
-    }
+def _planned(plan: Plan, customers: int) -> dict[str, object]:
+    campaign = _campaign(plan.name, plan.where, customers)
+    campaign |= {"category": plan.category, "priority": plan.priority}
     if plan.repeat_days:
         campaign["repeat_after"] = f"{plan.repeat_days} days"
     if plan.category == "promo":
         campaign["control"] = "10%"
     return campaign
+
+
+def _campaign(name: str, where: str, customers: int) -> dict[str, object]:
+    return {
+        "campaign": name,
+        "title": name.replace("-", " "),
+        "category": "promo",
+        "priority": 50,
+        "runs": {"from": "2026-01-01"},
+        "audience": {"where": where},
+        "channels": ["email", "sms"],
+        "message": "note",
+        "limits": {"messages_per_day": customers // MESSAGES_PER_DAY},
+    }

@@ -7,19 +7,13 @@ Dispatch is left out (messages stay planned). Beside it the same features and au
 with --keep to write bench/RESULTS.md as well.
 """
 
-import json
 import os
 import shutil
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 
 from antiphon.clock import clock_from
 from antiphon.steps.daily import steps_of
@@ -27,25 +21,12 @@ from antiphon.steps.run import running
 from bench import report
 from bench.agreement import compare
 from bench.company import CHECKOUT, make_company
-from bench.generate import FIRST_DAY, SIZES, STEADY_DAY, generate
+from bench.generate import FIRST_DAY, SIZES, STEADY_DAY, generate, generate_once
+from bench.measuring import Measured, middle, step
 
 STEPS = [do.__name__ for do in steps_of(dry_run=False) if do.__name__ != "dispatch"]
 REPEATS = 3  # of what stands beside the run, at 1m and below
 PANDAS_UP_TO = 1_000_000
-
-
-@dataclass
-class Measured:
-    """What one piece of work took. `peak_mib`: of its process, or of it and its children
-    together where that was more; `spill_mib`: most that the engine had on disk at a time."""
-
-    work: str
-    seconds: float
-    cpu_seconds: float
-    start_seconds: float
-    peak_mib: float
-    spill_mib: float
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,11 +43,7 @@ class Bench:
 
     def prepare(self) -> None:
         """A fresh project; generated data of this version is used again."""
-        data = self.root / "data"
-        done = data / "done.json"
-        if not done.exists():
-            rows = generate(data, self.customers).rows
-            done.write_text(json.dumps(rows))
+        generate_once(generate, self.root / "data", self.customers)
         for name in ("config", "templates", "sql", "var"):
             shutil.rmtree(self.root / name, ignore_errors=True)
         make_company(self.root, self.customers)
@@ -83,82 +60,21 @@ class Bench:
         clock = clock_from(datetime.fromisoformat(at))
         done = []
         with running(self.root, "daily", None, dry_run=False, clock=clock) as run_id:
-            for step in STEPS:
-                done.append(self.work(step, clock(), run_id))
+            for name in STEPS:
+                done.append(self.work(name, clock(), run_id))
         return done
 
     def beside(self, work: str, at: str) -> Measured:
         """Work on the current snapshot; of short work the run with the median time of several."""
         is_short = work in ("floor", "features") and self.customers <= PANDAS_UP_TO
-        repeats = REPEATS if is_short else 1
         now = datetime.fromisoformat(at)
-        done = [self.work(work, now) for _ in range(repeats)]
-        middle = median(sorted(one.seconds for one in done))
-        return next(one for one in done if one.seconds == middle)
+        return middle([self.work(work, now) for _ in range(REPEATS if is_short else 1)])
 
     def work(self, work: str, now: datetime, *run_id: str) -> Measured:
-        """One process of bench.step, watched."""
-        environment = {
-            **{name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"},
-            "ANTIPHON_AT": now.isoformat(),
-            "PYTHONPATH": str(CHECKOUT),
-            "PYTHONPYCACHEPREFIX": str(CHECKOUT / "var" / "bench" / "bytecode"),
-        }
-        command = [sys.executable, "-m", "bench.step", str(self.root), work, *run_id]
-        with (
-            subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process,
-            _watched(process.pid, self.root / "var" / "lake" / "tmp") as seen,
-        ):
-            assert process.stdout is not None
-            output = process.stdout.read()
-            process.wait()
-        if process.returncode:
-            raise SystemExit(f"{work} failed")
-        measured = Measured(work, **json.loads(output), spill_mib=seen["spill"])
-        measured.peak_mib = max(measured.peak_mib, seen["memory"])
+        """One piece of work, told when it is done."""
+        measured = step(self.root, work, now, *run_id)
         print(report.line(measured), flush=True)
         return measured
-
-
-@contextmanager
-def _watched(pid: int, spill: Path) -> Iterator[dict[str, float]]:
-    """Most MiB that a process and its children had resident together, and that lay in `spill`."""
-    seen = {"memory": 0.0, "spill": 0.0}
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.wait(0.1):
-            seen["memory"] = max(seen["memory"], _resident_mib(pid))
-            seen["spill"] = max(seen["spill"], _folder_mib(spill))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        watcher.join()
-
-
-def _resident_mib(pid: int) -> float:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (OSError, IndexError):  # it has ended
-        return 0.0
-    own = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return own + sum(_resident_mib(int(child)) for child in children)
-
-
-def _folder_mib(folder: Path) -> float:
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(parent, name)).st_blocks * 512  # noqa: PTH116, PTH118
-            except OSError:  # it has gone
-                continue
-    return total / 2**20
 
 
 def main(size: str, *options: str) -> None:

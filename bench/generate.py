@@ -4,7 +4,8 @@ A first load up to the night before FIRST_DAY, then the news of 1 % of the custo
 day's noon and the morning of STEADY_DAY.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,13 @@ def generate(folder: Path, customers: int) -> Data:
                 'web' as source from {news} where chance(i, 54) < 0.2""",
     }
     return write(folder, queries)
+
+
+def generate_once(make: Callable[[Path, int], Data], folder: Path, customers: int) -> None:
+    """Generate into the folder unless it was done before."""
+    done = folder / "done.json"
+    if not done.exists():
+        done.write_text(json.dumps(make(folder, customers).rows))
 
 
 def write(folder: Path, queries: Mapping[str, str]) -> Data:

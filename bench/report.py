@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.daily import Measured
+    from bench.measuring import Measured
 
 LIBRARIES = ("duckdb", "pyarrow", "pandas", "numpy", "great-expectations", "sqlalchemy")
 TARGETS = {"1m": (20, 2048), "10m": (180, 8192)}
