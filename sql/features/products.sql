@@ -55,7 +55,14 @@ WITH days AS (
     FROM bought b
     LEFT JOIN products p ON p.product_id = b.product_id
 ), dated AS (
-    SELECT *, last_day + least(round(lasts_days), 36500)::INTEGER AS run_out_day
+    SELECT
+        customer_id,
+        product_id,
+        last_day,
+        amount,
+        CASE WHEN lasts_days IS NOT NULL
+            THEN last_day + least(round(lasts_days), 36500)::INTEGER
+        END AS run_out_day
     FROM lasting
 ), picked AS (
     SELECT

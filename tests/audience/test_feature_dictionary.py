@@ -21,6 +21,16 @@ SHIPPED = [
     "last_order_day", "favourite_category", "days_since_registration", "age", "days_to_birthday",
     "days_since_contact", "contact_count_30d", "days_since_contact_email",
     "days_since_contact_sms", "days_since_cart_abandoned", "event_count_30d", *POLICY_FEATURES,
+    "order_count_7d", "spend_7d", "order_trend_90d", "spend_trend_90d", "order_trend_365d",
+    "spend_trend_365d", "second_order_day", "median_gap_days", "gaps_late", "second_category",
+    "favourite_store", "favourite_weekday", "favourite_hour", "last_product", "last_product_name",
+    "last_product_category", "run_out_day", "days_to_run_out", "run_out_product",
+    "run_out_product_name", "run_out_category", "interest", "interest_count", "local_day",
+    "registration_day", "joined_programme_day", "days_since_joined", "app_installed",
+    "days_since_app_installed", "contact_count_365d", "contact_count_email_30d", "open_count_30d",
+    "click_count_30d", "reply_count_30d", "conversion_count_30d", "complaint_count_30d",
+    "click_count_sms_365d", "days_since_response", "days_since_response_email", "response_rate",
+    "response_rate_sms", "last_survey_score", "days_since_survey",
 ]  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import product
+from itertools import pairwise, product
+from statistics import median
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -138,10 +139,16 @@ history = st.lists(
     st.tuples(
         st.integers(0, 439 * 86_400).map(lambda seconds: START + timedelta(seconds=seconds)),
         st.decimals(-50, 500, places=4),
-        st.sampled_from(["a", "b", None]),
+        st.sampled_from(["a", "b", "c", None]),
     ),
     max_size=12,
 )
+
+
+def first_most(values):
+    """The most frequent value, of equally frequent ones the first in order; None without any."""
+    times = Counter(value for value in values if value is not None)
+    return min(times, key=lambda value: (-times[value], value), default=None)
 
 
 @settings(
@@ -149,27 +156,45 @@ history = st.lists(
 )
 @given(history)
 def test_features_of_orders_are_those_of_plain_python(world, orders):
+    world.only("orders", "favourite", "habits")
     world.connection.execute("DELETE FROM orders; DELETE FROM customers;")
-    for number, (at, amount, category) in enumerate(orders):
-        order(world, at, amount, category=category, status=str(number))
+    for number, (at, amount, word) in enumerate(orders):
+        order(world, at, amount, category=word, store=word, status=str(number))
     row = one(world)
     known = [
-        (at.astimezone(BERLIN).date(), amount, category)
-        for at, amount, category in orders
-        if at <= world.as_of
+        (at.astimezone(BERLIN), amount, word) for at, amount, word in orders if at <= world.as_of
     ]
-    bought = [(day, category) for day, amount, category in known if amount >= 0]
+    bought = sorted((at, word) for at, amount, word in known if amount >= 0)
     assert row["order_count"] == len(bought)
     assert row["spend_total"] == sum(amount for _, amount, _ in known)
-    for days in (30, 90, 365):
+    counts, spends = {}, {}
+    for days in (7, 30, 90, 180, 365, 730):
         start = world.business_day - timedelta(days)
-        assert row[f"order_count_{days}d"] == sum(day > start for day, _ in bought)
-        assert row[f"spend_{days}d"] == sum(amount for day, amount, _ in known if day > start)
-    assert row["first_order_day"] == min((day for day, _ in bought), default=None)
-    assert row["last_order_day"] == max((day for day, _ in bought), default=None)
-    times = Counter(category for _, category in bought if category)
-    best = min(times, key=lambda category: (-times[category], category), default=None)
-    assert row["favourite_category"] == best
+        counts[days] = sum(at.date() > start for at, _ in bought)
+        spends[days] = sum((amount for at, amount, _ in known if at.date() > start), Decimal(0))
+        if days not in (180, 730):
+            assert row[f"order_count_{days}d"] == counts[days]
+            assert row[f"spend_{days}d"] == spends[days]
+    for days in (90, 365):
+        before = counts[2 * days] - counts[days]
+        assert row[f"order_trend_{days}d"] == (counts[days] / before if before else None)
+        paid = spends[2 * days] - spends[days]
+        trend = pytest.approx(float(spends[days] / paid)) if paid > 0 else None
+        assert row[f"spend_trend_{days}d"] == trend
+    days = [at.date() for at, _ in bought]
+    assert row["first_order_day"] == min(days, default=None)
+    assert row["second_order_day"] == (days[1] if len(days) > 1 else None)
+    assert row["last_order_day"] == max(days, default=None)
+    apart = [(two - one).days for one, two in pairwise(sorted(set(days)))]
+    gap = median(apart) if len(apart) > 1 else None
+    assert row["median_gap_days"] == gap
+    assert row["gaps_late"] == (gap and (world.business_day - days[-1]).days / gap - 1)
+    assert row["favourite_weekday"] == first_most(day.isoweekday() for day in days)
+    assert row["favourite_hour"] == first_most(at.hour for at, _ in bought)
+    words = [word for _, word in bought]
+    best = first_most(words)
+    assert (row["favourite_store"], row["favourite_category"]) == (best, best)
+    assert row["second_category"] == first_most(word for word in words if word != best)
 
 
 # ------------------------------------------------------------ favourite category
