@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
 
+from antiphon.audience.cell_values import faults as cell_faults
 from antiphon.audience.conditions import Condition, ConditionProblem, parse
-from antiphon.audience.dictionary import TYPES, Feature, dictionary
+from antiphon.audience.definitions import DERIVED, DefinitionProblem, Definitions, define
+from antiphon.audience.dictionary import Feature, dictionary
 from antiphon.campaigns.complaints import nearest
 from antiphon.campaigns.configuration import (
     CAMPAIGNS,
@@ -27,25 +29,24 @@ from antiphon.campaigns.configuration import (
     draft,
     expectations_file,
 )
+from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.models import (
     Campaign,
     Expectations,
     Policy,
     Segments,
     Settings,
-    Source,
     Sources,
 )
 from antiphon.campaigns.places import Path, Positions, Spot
-from antiphon.entities import ENTITIES, ColumnType
+from antiphon.campaigns.touches import touches
+from antiphon.check_sources import SourcesCheck
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
 from antiphon.message.templates import Templates
 from antiphon.validation.contract import read as read_expectations
 
-QUERIES = "sql/sources"
 TEMPLATES = "templates"
-_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 
 
 def check(
@@ -61,7 +62,7 @@ def check(
     configuration = checker.drafted.configuration()
     if configuration is None or any(not problem.is_warning for problem in problems):
         return None, problems
-    return replace(configuration, features=checker.features or {}), problems
+    return replace(configuration, definitions=checker.defined[0]), problems
 
 
 def load(files: ProjectFiles) -> Configuration:
@@ -79,7 +80,7 @@ class _Checker:
     files: ProjectFiles
     drafted: Draft
     today: date | None
-    judged: dict[str, Condition | list[ConditionProblem]] = field(default_factory=dict)
+    judged: dict[tuple[str, str], Condition | list[ConditionProblem]] = field(default_factory=dict)
 
     @property
     def positions(self) -> Positions:
@@ -90,6 +91,10 @@ class _Checker:
         return self.drafted.get(SOURCES, Sources)
 
     @cached_property
+    def _sources_check(self) -> SourcesCheck | None:
+        return SourcesCheck(self.files, self.positions, self.sources) if self.sources else None
+
+    @cached_property
     def dictionary(self) -> tuple[dict[str, Feature], list[Problem]]:
         return dictionary(self.files, self.sources) if self.sources else ({}, [])
 
@@ -97,16 +102,47 @@ class _Checker:
     def features(self) -> dict[str, Feature] | None:
         """The features; None where a declaration is wrong, as names would then seem unknown."""
         found, problems = self.dictionary
-        return found if found and all(one.path == SOURCES for one in problems) else None
+        if not found or any(one.path != SOURCES for one in problems):
+            return None
+        return self.defined[0].features or found
+
+    @cached_property
+    def defined(self) -> tuple[Definitions, list[DefinitionProblem]]:
+        """What segments.yaml and sql/segments/ define, of the parts that can be read."""
+        if self.sources is None:
+            return Definitions(), []
+        segments = self.drafted.get(SEGMENTS, Segments) or Segments(version=VERSION, segments={})
+        return define(self.files, self.sources, segments, self._campaign_names, self._unread)
+
+    @cached_property
+    def _campaign_names(self) -> list[str]:
+        """Of the files, those that are wrong too."""
+        paths = self.files.under(CAMPAIGNS)
+        return [path.removesuffix(".yaml") for path in paths if path.endswith(".yaml")]
+
+    @cached_property
+    def _unread(self) -> dict[str, list[str]]:
+        """Names by section of segments.yaml whose shape is wrong."""
+        document = self.positions.get(SEGMENTS)
+        segments = self.drafted.get(SEGMENTS, Segments)
+        values = (document.values if document else None) or {}
+        written = {
+            section: named
+            for section in ("segments", *DERIVED)
+            if isinstance(named := values.get(section), dict)
+        }
+        return {
+            section: [name for name in named if name not in getattr(segments, section, ())]
+            for section, named in written.items()
+        }
 
     def problems(self) -> Iterator[Problem]:
         """Of all files, those of shape excepted."""
         yield from self._settings()
         # Attributes are answered by `_attributes`, at their place.
         yield from (problem for problem in self.dictionary[1] if problem.path != SOURCES)
-        for name, source in (self.sources.sources if self.sources else {}).items():
-            yield from self._source(name, source)
-        yield from self._customers_source()
+        if self._sources_check:
+            yield from self._sources_check.problems()
         yield from self._segments()
         yield from self._policy()
         yield from self._audiences()
@@ -148,134 +184,54 @@ class _Checker:
                 message = f"{value!r} appears twice in '{path[-1]}'"
                 yield self.positions.problem(file, (*path, index), message, "Remove one.")
 
-    # ------------------------------------------------------------ sources
-
-    def _customers_source(self) -> Iterator[Problem]:
-        if self.sources and not any(
-            source.entity == "customers" for source in self.sources.sources.values()
-        ):
-            hint = "Without customers there is nobody to write to: add a source of customers."
-            message = "no source brings customers"
-            yield self.positions.problem(SOURCES, ("sources",), message, hint, at_key=True)
-
-    def _source(self, name: str, source: Source) -> Iterator[Problem]:
-        path: Path = ("sources", name)
-
-        def problem(key: str, message: str, hint: str = "") -> Problem:
-            at = (*path, key) if key else path
-            return self.positions.problem(SOURCES, at, message, hint, at_key=not key)
-
-        if source.file and source.database:
-            yield problem("database", f"{name!r} has both a file and a database", "Keep one.")
-        elif not source.file and not source.database:
-            hint = "Write 'file:', or 'database:' and 'query:'."
-            yield problem("", f"{name!r} has neither a file nor a database", hint)
-        elif source.database and not source.query:
-            hint = f"Write 'query:' and the name of a file in {QUERIES}/."
-            yield problem("database", f"{name!r} has no query", hint)
-        queries = [path for path in self.files.under(QUERIES) if path.endswith(".sql")]
-        if source.query and source.query not in queries:
-            hint = nearest(source.query, queries) if queries else f"There is no file in {QUERIES}/."
-            yield problem("query", f"no query {source.query!r} in {QUERIES}/", hint)
-        if source.file and not source.format and not source.file.lower().endswith(_ENDINGS):
-            hint = (
-                f"Write 'format: csv' or 'format: parquet'. Known endings: {', '.join(_ENDINGS)}."
-            )
-            yield problem("file", "the file's ending tells no format", hint)
-        yield from self._source_columns(name, source)
-        yield from self._attributes(name, source)
-
-    def _source_columns(self, name: str, source: Source) -> Iterator[Problem]:
-        """Columns and constants are the entity's own or attributes; each is given once."""
-        own = [column.name for column in ENTITIES[source.entity].columns if not column.derived]
-        known = list(dict.fromkeys([*own, *source.attributes]))
-        for key, columns in (("columns", source.columns), ("constants", source.constants)):
-            for column in columns:
-                if column not in known:
-                    yield self.positions.problem(
-                        SOURCES,
-                        ("sources", name, key, column),
-                        f"{source.entity} has no column {column!r}",
-                        nearest(column, known) + " Others are declared under 'attributes'.",
-                        at_key=True,
-                    )
-        for column in source.constants:
-            if column in source.columns:
-                message = f"{column!r} has a column and a constant"
-                path: Path = ("sources", name, "constants", column)
-                yield self.positions.problem(SOURCES, path, message, "Keep one.", at_key=True)
-        yield from self._watermark(name, source, known)
-
-    def _watermark(self, name: str, source: Source, known: list[str]) -> Iterator[Problem]:
-        watermark, path = source.watermark, ("sources", name, "watermark")
-        if watermark is None:
-            return
-        if source.full:
-            hint = "A full source is read whole each time: keep 'full' or 'watermark'."
-            message = f"{name!r} is full and has a watermark"
-            yield self.positions.problem(SOURCES, path, message, hint)
-        if watermark not in known:
-            message = f"{source.entity} has no column {watermark!r}"
-            yield self.positions.problem(SOURCES, path, message, nearest(watermark, known))
-            return
-        column = ENTITIES[source.entity].column(watermark)
-        type_ = column.type if column else TYPES[source.attributes[watermark].type]
-        if type_ not in (ColumnType.INSTANT, ColumnType.DAY, ColumnType.INTEGER):
-            message = f"{watermark!r} is a {type_.name.lower()} column, which does not grow"
-            hint = "Name a column of type instant, day or integer, or none."
-            yield self.positions.problem(SOURCES, path, message, hint)
-
-    def _attributes(self, name: str, source: Source) -> Iterator[Problem]:
-        types = self._attribute_types(source.entity, before=name)
-        for attribute, declared in source.attributes.items():
-            path: Path = ("sources", name, "attributes", attribute)
-            if ENTITIES[source.entity].column(attribute) or attribute == "unit":
-                hint = "Map it under 'columns', or choose another name."
-                message = f"{attribute!r} is a column of {source.entity} already"
-                yield self.positions.problem(SOURCES, path, message, hint, at_key=True)
-            elif types.get(attribute, TYPES[declared.type]) is not TYPES[declared.type]:
-                hint = f"One column has one type in all sources of {source.entity}."
-                message = f"{attribute!r} has another type in another source"
-                yield self.positions.problem(SOURCES, (*path, "type"), message, hint)
-
-    def _attribute_types(self, entity: str, before: str = "") -> dict[str, ColumnType]:
-        """The user's own columns of an entity, of the sources before that one (or of all)."""
-        types: dict[str, ColumnType] = {}
-        for name, source in (self.sources.sources if self.sources else {}).items():
-            if name == before:
-                break
-            if source.entity == entity:
-                for attribute, declared in source.attributes.items():
-                    types.setdefault(attribute, TYPES[declared.type])
-        return types
-
     # ------------------------------------------------------------ segments, campaigns
 
     def _segments(self) -> Iterator[Problem]:
-        """As they are written: of one that is wrong, the condition is judged all the same."""
-        # A file of another version has no model.
-        written = self._written_segments if self.drafted.get(SEGMENTS, Segments) else None
-        for name, segment in (written or {}).items():
-            if name in (self.features or {}):
-                message = f"the segment {name!r} has the name of a feature"
-                hint = "Call it otherwise, so that nobody takes one for the other."
+        """Definitions, and the conditions of segments that are wrong otherwise, as written."""
+        if self.features is None:
+            return
+        for one in self.defined[1]:
+            if one.file != SEGMENTS:
+                place = (one.message, one.source_line, one.hint, one.is_warning)
+                yield Problem(one.file, one.line, one.column, *place)
+            elif one.line:
+                yield self._in_text(SEGMENTS, one.path, one)
+            else:
                 yield self.positions.problem(
-                    SEGMENTS, ("segments", name), message, hint, at_key=True
+                    SEGMENTS,
+                    one.path,
+                    one.message,
+                    one.hint,
+                    at_key=one.at_key,
+                    is_warning=one.is_warning,
                 )
+        if self.drafted.get(SEGMENTS, Segments) is None:
+            return  # a file of another version
+        for name in self._unread.get("segments", ()):
+            segment = (self._written_segments or {})[name]
             where = segment.get("where") if isinstance(segment, dict) else None
             yield from self._condition(SEGMENTS, ("segments", name, "where"), where)
 
-    def _condition(self, file: str, path: Path, written: object) -> Iterator[Problem]:
+    def _condition(
+        self, file: str, path: Path, written: object, campaign: Campaign | None = None
+    ) -> Iterator[Problem]:
+        """What is wrong with a condition, where there is one; of a campaign it may name cells."""
         text = written.strip() if isinstance(written, str) else ""
         if self.features is None or not text:
             return
-        if text not in self.judged:
-            self.judged[text] = parse(text, self.features)
-        found = self.judged[text]
+        with_cells = file if campaign and campaign.for_each else ""
+        if (text, with_cells) not in self.judged:
+            self.judged[text, with_cells] = parse(text, self.defined[0].vocabulary(campaign))
+        found = self.judged[text, with_cells]
         if isinstance(found, list):
             for wrong in found:
-                within = Spot(wrong.line, wrong.column)
-                yield self.positions.problem_in_text(file, path, within, wrong.message, wrong.hint)
+                yield self._in_text(file, path, wrong)
+
+    def _in_text(
+        self, file: str, path: Path, wrong: ConditionProblem | DefinitionProblem
+    ) -> Problem:
+        within = Spot(wrong.line, wrong.column)
+        return self.positions.problem_in_text(file, path, within, wrong.message, wrong.hint)
 
     def _campaign(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         yield from self._period(file, campaign)
@@ -286,6 +242,19 @@ class _Checker:
             hint = f"Write '{campaign.category}:' below 'consent:' in {POLICY}."
             message = f"the policy does not say what consent {campaign.category!r} needs"
             yield self.positions.problem(file, ("category",), message, hint)
+        if self.features is not None:
+            yield from self._cells(file, campaign)
+
+    def _cells(self, file: str, campaign: Campaign) -> Iterator[Problem]:
+        """What the campaign says of each cell. A cross that is wrong is answered at its place."""
+        definitions, _ = self.defined
+        declared = self.drafted.get(SEGMENTS, Segments)
+        crosses = [*(declared.crosses if declared else ()), *self._unread.get("crosses", ())]
+        if campaign.for_each in crosses and campaign.for_each not in definitions.crosses:
+            return
+        found = cell_faults(campaign, definitions.crosses, definitions.dimensions)
+        for path, message, hint in found:
+            yield self.positions.problem(file, path, message, hint, at_key=path != ("for_each",))
 
     def _period(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         first, last = campaign.runs.from_, campaign.runs.until
@@ -308,27 +277,53 @@ class _Checker:
             yield self.positions.problem(file, path, message, hint, is_warning=True)
 
     def _audiences(self) -> Iterator[Problem]:
-        """As they are written: what else is wrong with a campaign does not hide its audience."""
+        """As they are written: what else is wrong with a campaign does not hide its conditions."""
         for file, document in self.positions.items():
             if file.startswith(f"{CAMPAIGNS}/") and document.values:
+                campaign = self.drafted.get(file, Campaign)
                 audience = document.values.get("audience")
                 if isinstance(audience, dict):
-                    yield from self._audience(file, audience)
+                    yield from self._audience(file, audience, campaign)
+                chain = document.values.get("chain")
+                if isinstance(chain, dict):
+                    yield from self._chain(file, chain, campaign)
 
-    def _audience(self, file: str, audience: Mapping[str, object]) -> Iterator[Problem]:
+    def _audience(
+        self, file: str, audience: Mapping[str, object], campaign: Campaign | None
+    ) -> Iterator[Problem]:
         if all(value is None for value in audience.values()):
             hint = "Write 'segment:', 'where:', or both."
             yield self.positions.problem(
                 file, ("audience",), "the audience names nobody", hint, at_key=True
             )
-        segment, names = audience.get("segment"), self._written_segments
-        if isinstance(segment, str) and names is not None and segment.strip() not in names:
-            message = f"no segment {segment.strip()!r} in {SEGMENTS}"
-            hint = nearest(segment.strip(), names)
-            problem = self.positions.problem(file, ("audience", "segment"), message, hint)
+        yield from self._segment_named(file, ("audience", "segment"), audience.get("segment"))
+        yield from self._condition(file, ("audience", "where"), audience.get("where"), campaign)
+
+    def _chain(
+        self, file: str, chain: Mapping[str, object], campaign: Campaign | None
+    ) -> Iterator[Problem]:
+        """The conditions of a chain: of its start, its steps and its exits."""
+        start, steps, exits = chain.get("start"), chain.get("steps"), chain.get("exits")
+        if isinstance(start, dict):
+            path: Path = ("chain", "start")
+            yield from self._segment_named(file, (*path, "segment"), start.get("segment"))
+            yield from self._condition(file, (*path, "where"), start.get("where"), campaign)
+        for index, step in enumerate(steps if isinstance(steps, list) else ()):
+            where = step.get("where") if isinstance(step, dict) else None
+            path = ("chain", "steps", index, "where")
+            yield from self._condition(file, path, where, campaign)
+        for name, where in (exits if isinstance(exits, dict) else {}).items():
+            yield from self._condition(file, ("chain", "exits", name), where, campaign)
+
+    def _segment_named(self, file: str, path: Path, written: object) -> Iterator[Problem]:
+        if not isinstance(written, str) or self._written_segments is None:
+            return
+        name, names = written.strip(), [*self._written_segments, *self.defined[0].by_hand]
+        if name not in names:
+            message = f"no segment {name!r} in {SEGMENTS}"
+            problem = self.positions.problem(file, path, message, nearest(name, names))
             if not self._is_answered(problem):
                 yield problem
-        yield from self._condition(file, ("audience", "where"), audience.get("where"))
 
     def _is_answered(self, problem: Problem) -> bool:
         """Whether the shape of that value is wrong already."""
@@ -359,18 +354,27 @@ class _Checker:
         return Templates.of(self.files.under(TEMPLATES), types, settings)
 
     def _message(self, file: str, campaign: Campaign) -> Iterator[Problem]:
-        """The message's folder, and whatever is wrong in it for this campaign."""
-        if campaign.message not in self._messages:
-            message = f"no message {campaign.message!r} in {TEMPLATES}/"
-            hint = f"Make the folder {TEMPLATES}/{campaign.message}/ with its templates."
-            if self._messages:
-                hint = nearest(campaign.message, self._messages)
-            yield self.positions.problem(file, ("message",), message, hint)
-        elif self._templates:
-            yield from self._variants(
-                file, campaign, self._templates.tree.variants(campaign.message)
-            )
-            yield from self._templates.check(campaign)
+        """The folders of the messages, and whatever is wrong in them for this campaign."""
+        for touch in touches([campaign]):
+            name = touch.message if touch.chain_step else campaign.message
+            path: Path = ("message",)
+            if campaign.chain and touch.chain_step:
+                path = ("chain", "steps", campaign.chain.steps.index(touch.chain_step), "message")
+            if name is None:
+                message = "the campaign has no message"
+                hint = f"Write 'message:' and the name of a folder in {TEMPLATES}/."
+                yield self.positions.problem(file, path, message, hint)
+            elif name not in self._messages:
+                hint = f"Make the folder {TEMPLATES}/{name}/ with its templates."
+                if self._messages:
+                    hint = nearest(name, self._messages)
+                yield self.positions.problem(
+                    file, path, f"no message {name!r} in {TEMPLATES}/", hint
+                )
+            elif self._templates:
+                yield from self._variants(file, campaign, self._templates.tree.variants(name))
+                spoken = {"message": name, "channels": touch.channels}
+                yield from self._templates.check(campaign.model_copy(update=spoken))
 
     def _variants(self, file: str, campaign: Campaign, known: tuple[str, ...]) -> Iterator[Problem]:
         """A variant without a folder would say what the others say."""
@@ -384,9 +388,10 @@ class _Checker:
     # ------------------------------------------------------------ expectations
 
     def _expectations(self, entity: str, expectations: Expectations) -> Iterator[Problem]:
-        if self.sources is None:
+        if self._sources_check is None:
             return
-        _, found = read_expectations(entity, expectations, self._attribute_types(entity))
+        types = self._sources_check.attribute_types(entity)
+        _, found = read_expectations(entity, expectations, types)
         for wrong in found:
             path: Path = ("expectations", wrong.index, wrong.key)
             file = expectations_file(entity)

@@ -19,11 +19,12 @@ from pathlib import Path
 import duckdb
 
 from antiphon.audience.frame import scan_sql
+from antiphon.campaigns.touches import touches
 from antiphon.clock import business_day, edge_clock
 from antiphon.policy.moment import Moment
 from antiphon.project import Project, open_project
 from antiphon.steps.daily import steps_of
-from antiphon.steps.frames import audience_conditions, build_frames
+from antiphon.steps.frames import build_frames, touch_conditions
 from antiphon.steps.run import todays_campaigns
 
 Counts = dict[str, int]
@@ -34,15 +35,15 @@ def features(project: Project) -> Counts:
     """The customer frame and all audiences of the current snapshot, as segment and decide do."""
     zone = project.configuration.settings.business.timezone
     moment = Moment(project.clock(), business_day(project.clock(), zone), zone)
-    campaigns = todays_campaigns(project, moment.business_day)
+    spoken = touches(todays_campaigns(project, moment.business_day))
     snapshot = project.lake.current()
     folder = project.var / "beside" / "frames"
-    frames = build_frames(project, snapshot, moment, campaigns, folder)
-    conditions = audience_conditions(project.configuration, campaigns)
+    frames = build_frames(project, snapshot, moment, spoken, folder)
+    conditions = touch_conditions(project.configuration, spoken)
     people = 0
-    for bucket, path in enumerate(frames.paths):
+    for bucket in range(snapshot.buckets):
         with project.lake.session(snapshot, bucket=bucket) as session:
-            people += session.arrow(scan_sql(conditions, f"read_parquet('{path}')")).num_rows
+            people += session.arrow(scan_sql(conditions, frames.relation(bucket))).num_rows
     return {"customers": frames.customers, "in_an_audience": people}
 
 

@@ -8,13 +8,21 @@ Files compare raw instants with window boundaries, which the engine converts onc
 converting 100 million instants to days costs more than all sums together.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from antiphon.audience.calls import Call, calls_sql
 from antiphon.audience.conditions import Condition
-from antiphon.audience.dictionary import POLICY_FEATURES, Feature, customer_columns, feature_files
+from antiphon.audience.dictionary import (
+    POLICY_FEATURES,
+    Feature,
+    FeatureFile,
+    customer_columns,
+    feature_files,
+)
 from antiphon.audience.expressions import RELATION
+from antiphon.audience.segment_files import SegmentFile
 from antiphon.campaigns.models import Sources
 from antiphon.entities import ColumnType
 from antiphon.errors import ConfigError
@@ -45,6 +53,11 @@ PERSONAL = frozenset(
         "phone_key",
     ]
 )
+# All three parameters are always given, whoever uses them.
+MOMENT = (
+    "WITH moment AS (SELECT $as_of::TIMESTAMPTZ AS as_of, $business_day::DATE AS business_day, "
+    "$business_zone::VARCHAR AS business_zone)"
+)
 _ABSENT = {
     ColumnType.TEXT: "''",
     ColumnType.INTEGER: "0",
@@ -59,17 +72,26 @@ def moment_parameters(as_of: datetime, business_day: date, zone: str) -> dict[st
     return {"as_of": as_of, "business_day": business_day, "business_zone": zone}
 
 
-def frame_sql(files: ProjectFiles, sources: Sources, used: Collection[str]) -> str:
+def frame_sql(
+    files: ProjectFiles,
+    sources: Sources,
+    used: Collection[str],
+    *,
+    calls: Mapping[str, Call] | None = None,
+    by_hand: Iterable[SegmentFile] = (),
+    needed: Collection[str] | None = None,
+) -> str:
     """One SELECT over the views of a bucket: a row per customer, a column per feature.
 
     Columns: customers' own (household_id from the view households, else customer_id), the user's
-    attributes, `unit`, then the features file by file. `used`: what conditions read; PERSONAL
-    columns are left out where it does not name them. Needs the parameters of `moment_parameters`.
-    A feature file that returns a customer twice doubles rows: compare with the customers' count.
+    attributes, `unit`, then the features file by file, then the hidden ones: a BOOLEAN, never null,
+    for each of the `calls` and for each segment `by_hand`. `used`: what conditions read; PERSONAL
+    columns are left out where it does not name them. `needed`: only feature files that declare one
+    of these (or what the policy needs) are read; absent: all. Needs the parameters of
+    `moment_parameters`. A feature file that returns a customer twice doubles rows: compare with the
+    customers' count.
     """
-    found, problems = feature_files(files)
-    if problems:
-        raise ConfigError(problems)
+    found = needed_files(files, needed)
     own, _ = customer_columns(sources)
     left_out = {"household_id", *(PERSONAL - set(used))}
     columns = [f"c.{quoted(name)}" for name in own if name not in left_out]
@@ -78,15 +100,22 @@ def frame_sql(files: ProjectFiles, sources: Sources, used: Collection[str]) -> s
     joins = ["LEFT JOIN households h ON h.customer_id = c.customer_id"]
     for number, file in enumerate(found):
         columns += [_column(f"f{number}", feature) for feature in file.features]
-        select = file.sql.rstrip().rstrip(";")
-        joins.append(f"LEFT JOIN (\n{select}\n) f{number} ON f{number}.customer_id = c.customer_id")
-    moment = (
-        "$as_of::TIMESTAMPTZ AS as_of, $business_day::DATE AS business_day, "
-        "$business_zone::VARCHAR AS business_zone"
-    )
+        joins.append(
+            f"LEFT JOIN (\n{_select(file)}\n) f{number} ON f{number}.customer_id = c.customer_id"
+        )
+    for number, answers in enumerate(calls_sql(calls or {})):
+        columns += [_truth(f"k{number}", name) for name in answers.columns]
+        joins.append(
+            f"LEFT JOIN (\n{answers.sql}\n) k{number} ON k{number}.customer_id = c.customer_id"
+        )
+    for number, segment in enumerate(by_hand):
+        columns.append(f"s{number}.customer_id IS NOT NULL AS {quoted(segment.column)}")
+        joins.append(
+            f"LEFT JOIN ({segment.members}) s{number} ON s{number}.customer_id = c.customer_id"
+        )
     return "\n".join(
         [
-            f"WITH moment AS (SELECT {moment})",  # all three are always given, whoever uses them
+            MOMENT,
             f"SELECT {', '.join(columns)}",
             "FROM customers c",
             *joins,
@@ -94,34 +123,44 @@ def frame_sql(files: ProjectFiles, sources: Sources, used: Collection[str]) -> s
     )
 
 
-def scan_sql(conditions: Mapping[str, Condition], source: str = RELATION) -> str:
+def needed_files(files: ProjectFiles, needed: Collection[str] | None = None) -> list[FeatureFile]:
+    """The feature files that declare one of the needed columns, or one the policy needs."""
+    found, problems = feature_files(files)
+    if problems:
+        raise ConfigError(problems)
+    if needed is None:
+        return found
+    wanted = {*needed, *POLICY_FEATURES}
+    return [file for file in found if any(one.name in wanted for one in file.features)]
+
+
+def scan_sql(
+    conditions: Sequence[Condition], source: str = RELATION, columns: Iterable[str] = ()
+) -> str:
     """All audiences in one scan of the frame: who is in at least one, with bit masks.
 
-    Columns: PEOPLE_COLUMNS, then mask_0, mask_1 … (UBIGINT): the condition at place k of
-    `conditions` is bit k % 62 of mask k // 62. `source`: a relation or a table function.
+    Columns: PEOPLE_COLUMNS and the `columns` asked for beside them, then mask_0, mask_1 …
+    (UBIGINT): the condition at place k of `conditions` is bit k % 62 of mask k // 62. `source`: a
+    relation or a table function.
     """
-    masks = _masks(list(conditions.values()))
+    masks = _masks(conditions)
     if not masks:
         masks = ["0::UBIGINT"]
     names = [f"mask_{index}" for index in range(len(masks))]
     written = ",\n".join(f"{mask} AS {name}" for mask, name in zip(masks, names, strict=True))
-    columns = ", ".join(PEOPLE_COLUMNS)
+    people = ", ".join(quoted(name) for name in dict.fromkeys([*PEOPLE_COLUMNS, *columns]))
     return (
-        f"SELECT * FROM (SELECT {columns},\n{written}\nFROM {source} AS {RELATION})\n"  # noqa: S608
+        f"SELECT * FROM (SELECT {people},\n{written}\nFROM {source} AS {RELATION})\n"  # noqa: S608
         f"WHERE {' OR '.join(f'{name} <> 0' for name in names)}"
     )
 
 
-def counts_sql(conditions: Mapping[str, Condition], source: str = RELATION) -> str:
-    """How many customers each condition holds for: one row, columns count_0, count_1 …"""
-    counts = [
-        f"count(CASE WHEN {condition.sql} THEN 1 END) AS count_{place}"
-        for place, condition in enumerate(conditions.values())
-    ]
-    return f"SELECT {', '.join(['count(*) AS customers', *counts])} FROM {source} AS {RELATION}"  # noqa: S608
+def count_sql(condition: Condition) -> str:
+    """How many customers of `frame` the condition holds for: an aggregate."""
+    return f"count(*) FILTER (WHERE {condition.sql})"
 
 
-def _masks(conditions: list[Condition]) -> list[str]:
+def _masks(conditions: Sequence[Condition]) -> list[str]:
     return [
         " | ".join(
             f"CASE WHEN {condition.sql} THEN {1 << bit}::UBIGINT ELSE 0::UBIGINT END"
@@ -129,6 +168,14 @@ def _masks(conditions: list[Condition]) -> list[str]:
         )
         for first in range(0, len(conditions), BITS)
     ]
+
+
+def _select(file: FeatureFile) -> str:
+    return file.sql.rstrip().rstrip(";")
+
+
+def _truth(alias: str, column: str) -> str:
+    return f"coalesce({alias}.{quoted(column)}, FALSE) AS {quoted(column)}"
 
 
 def _column(alias: str, feature: Feature) -> str:

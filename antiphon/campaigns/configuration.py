@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from antiphon.audience.definitions import Definitions
+from antiphon.audience.dictionary import Feature
 from antiphon.campaigns.complaints import complaints, nearest
 from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.documents import parse
@@ -24,9 +26,6 @@ from antiphon.campaigns.places import Document, Positions, Spot
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles
-
-if TYPE_CHECKING:  # the audience room reads these models
-    from antiphon.audience.dictionary import Feature
 
 M = TypeVar("M", bound=Model)
 
@@ -56,7 +55,7 @@ def expectations_file(entity: str) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The configuration of one run. `check.load` fills `features`; `read` leaves them empty."""
+    """The configuration of one run. `check.load` fills `definitions`; `read` leaves them empty."""
 
     files: ProjectFiles
     settings: Settings
@@ -65,7 +64,12 @@ class Configuration:
     policy: Policy
     campaigns: dict[str, Campaign]
     expectations: dict[str, Expectations]
-    features: "dict[str, Feature]" = field(default_factory=dict)
+    definitions: Definitions = field(default_factory=Definitions)
+
+    @property
+    def features(self) -> dict[str, Feature]:
+        """Every column a condition or template may name, derived ones too."""
+        return self.definitions.features
 
 
 @dataclass
@@ -215,8 +219,8 @@ def _validate(
     spared: Any = dict(values)
     for detail in details:
         path = detail["loc"]
-        if model is Segments and path[0] == "segments" and len(path) > 1:
-            path = path[:2]  # the other segments are as good as before
+        if model is Segments and len(path) > 1:
+            path = path[:2]  # the other definitions are as good as before
         elif detail["type"] != "extra_forbidden" or model is Sources:
             return None  # without a source, its columns would be missing elsewhere
         spared = _without(spared, path)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import pyarrow as pa
+
 from antiphon import keys
-from antiphon.audience.frame import frame_sql, moment_parameters
 from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.touches import touches
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
-from antiphon.lake import Session
 from antiphon.ledger import Run
 from antiphon.message.content import Email, Sms
 from antiphon.message.templates import MessageHeld
@@ -20,8 +21,10 @@ from antiphon.message.values import pack, unpack
 from antiphon.policy.explain import explain
 from antiphon.policy.moment import Moment
 from antiphon.project import Project, with_files
+from antiphon.quoting import literal
 from antiphon.steps.composing import signer_of, templates_of
-from antiphon.steps.frames import audience_conditions
+from antiphon.steps.frames import build_frames, last_constants, touch_conditions
+from antiphon.steps.planning import scratch
 from antiphon.steps.run import todays_campaigns
 
 
@@ -152,17 +155,16 @@ def _person(
     snapshot = project.lake.current()
     if snapshot.id == 0:
         raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
-    (condition,) = audience_conditions(project.configuration, [campaign]).values()
     buckets = (
         range(snapshot.buckets)
         if customer_id is None
         else [keys.bucket_of(customer_id, snapshot.buckets)]
     )
     for bucket in buckets:
-        tables = {"suppressions": project.ledger.people.suppressions_table(moment.as_of)}
-        with project.lake.session(snapshot, bucket=bucket, tables=tables) as session:
-            found = _found(session, project, moment, condition.sql, customer_id)
-        if found:
+        with project.lake.session(snapshot, bucket=bucket) as session:
+            asked = "" if customer_id is None else f"WHERE customer_id = {literal(customer_id)}"
+            people = session.arrow(f"SELECT customer_id FROM customers {asked}")
+        if people.num_rows and (found := _found(project, campaign, moment, people, customer_id)):
             return found
     if customer_id is None:
         raise UserFilesError(
@@ -172,17 +174,30 @@ def _person(
 
 
 def _found(
-    session: Session, project: Project, moment: Moment, condition: str, customer_id: str | None
+    project: Project,
+    campaign: Campaign,
+    moment: Moment,
+    people: pa.Table,
+    customer_id: str | None,
 ) -> Mapping[str, Any] | None:
-    configuration = project.configuration
-    sql = frame_sql(configuration.files, configuration.sources, configuration.features)
-    parameters: dict[str, Any] = moment_parameters(moment.as_of, moment.business_day, moment.zone)
-    wanted = "in_audience AND email_reachable"
-    if customer_id is not None:
-        wanted, parameters = "customer_id = $customer", {**parameters, "customer": customer_id}
-    rows = session.arrow(
-        f"SELECT * FROM (SELECT *, coalesce({condition}, false) AS in_audience "
-        f"FROM ({sql}) AS frame) WHERE {wanted} ORDER BY customer_id LIMIT 1",
-        parameters,
-    ).to_pylist()
+    """The customer, or the first of these people who is in the audience and may be reached."""
+    spoken = touches([campaign])[:1]
+    (condition,) = touch_conditions(project.configuration, spoken)
+    lake, features = project.lake, project.configuration.features
+    wanted = "TRUE" if customer_id else "in_audience AND email_reachable"
+    with scratch(lake.path) as folder, lake.session(lake.current()) as session:
+        frames = build_frames(
+            project,
+            lake.current(),
+            moment,
+            spoken,
+            folder,
+            needed=features,
+            only=people,
+            constants=last_constants(project),
+        )
+        rows = session.arrow(
+            f"SELECT *, coalesce({condition.sql}, false) AS in_audience "
+            f"FROM {frames.relation()} AS frame WHERE {wanted} ORDER BY customer_id LIMIT 1"
+        ).to_pylist()
     return rows[0] if rows else None

@@ -1,6 +1,6 @@
 """Work on all buckets of a lake, several at a time: a thread each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,15 +13,20 @@ from antiphon.project import Project
 T = TypeVar("T")
 
 
-def each_bucket(project: Project, snapshot: Snapshot, work: Callable[[int], T]) -> list[T]:
-    """What `work` returns for each bucket, in their order.
+def each_bucket(
+    project: Project,
+    snapshot: Snapshot,
+    work: Callable[[int], T],
+    buckets: Iterable[int] | None = None,
+) -> list[T]:
+    """What `work` returns for each bucket (absent: of all), in their order.
 
     At most `lake.threads` buckets at a time: engine and numpy leave Python's lock while they
     work, and several small queries use the cores better than one query with several threads.
     """
     threads = project.configuration.settings.lake.threads
     with ThreadPoolExecutor(min(threads, snapshot.buckets)) as pool:
-        return list(pool.map(work, range(snapshot.buckets)))
+        return list(pool.map(work, range(snapshot.buckets) if buckets is None else buckets))
 
 
 @contextmanager

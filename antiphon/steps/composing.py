@@ -5,7 +5,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -20,6 +19,7 @@ from antiphon.message.values import packed_sql, unpack
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
 from antiphon.quoting import literal
+from antiphon.steps.frames import Frames
 
 RISKY_ROWS = 20_000  # of one campaign; beyond, the dispatcher holds what cannot be printed
 ADDRESSES = {"email": "email_address", "sms": "phone_e164"}
@@ -58,9 +58,7 @@ class Composer:
         """For the links of those rendered here."""
         return signer_of(self.project)
 
-    def choose(
-        self, settled: pa.Table, frames: Sequence[Path], campaigns: Sequence[Campaign]
-    ) -> None:
+    def choose(self, settled: pa.Table, frames: Frames, campaigns: Sequence[Campaign]) -> None:
         """Make `chosen`, once: survivors (DECISIONS) with the customers' values templates use."""
         names = {*ADDRESSES.values(), "language"}.union(*(self.needed(c) for c in campaigns))
         self.session.register("settled", settled)
@@ -68,10 +66,9 @@ class Composer:
             f'{"c" if name in PERSONAL else "f"}."{name}"'
             for name in sorted(names - {"customer_id", "unit"})
         )
-        paths = ", ".join(f"'{path}'" for path in frames)
         self.session.execute(
             f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT s.*, {wanted} FROM settled s "
-            f"JOIN read_parquet([{paths}]) f ON f.customer_id = s.customer_id "
+            f"JOIN {frames.relation()} f ON f.customer_id = s.customer_id "
             "JOIN customers c ON c.customer_id = s.customer_id WHERE s.outcome <> 'held'"
         )
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from antiphon.campaigns.touches import touches
 from antiphon.policy.rules import Rule
 from antiphon.policy.summary import CampaignSummary, summarise
 from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
-from antiphon.steps.frames import build_frames
+from antiphon.steps.drift import report_drift
+from antiphon.steps.frames import Frames, build_frames
 from antiphon.steps.run import Counts, Run, step
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
@@ -28,11 +30,13 @@ def segment(run: Run) -> Counts:
     lake = run.project.lake
     snapshot = lake.snapshot(run.snapshot_id)
     folder = lake.path / "frames" / run.id
-    frames = build_frames(run.project, snapshot, run.moment, run.campaigns, folder)
+    frames = build_frames(run.project, snapshot, run.moment, touches(run.campaigns), folder)
     with lake.change(run.id, day=run.record.business_day) as change:
         change.add_files("frames", run.id, frames.paths)
         run.publish(change)
     run.write("segments.json", json.dumps(frames.segments, indent=1))
+    frames.save(run)
+    report_drift(run, frames)
     return {"customers": frames.customers, "segments": len(frames.segments)}
 
 
@@ -85,7 +89,7 @@ def day_of(run: Run) -> Day:
         snapshot=lake.snapshot(run.snapshot_id),
         moment=run.moment,
         campaigns=run.campaigns,
-        frames=lake.current().files("frames", run.id),
+        frames=Frames.load(run),
         mark=run.history_mark,
         run_id=run.id,
     )

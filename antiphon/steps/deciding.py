@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from antiphon import keys
 from antiphon.audience.frame import scan_sql
 from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Session, Snapshot
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
 from antiphon.policy.decide import Judged, judge, settle
@@ -21,7 +22,7 @@ from antiphon.policy.moment import Moment
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.steps.buckets import bucket_session, each_bucket
-from antiphon.steps.frames import audience_conditions
+from antiphon.steps.frames import Frames, touch_conditions
 
 ENGINE_FROM = 20_000  # rows from which the engine hashes faster than Python
 
@@ -38,9 +39,14 @@ class Day:
     snapshot: Snapshot
     moment: Moment
     campaigns: tuple[Campaign, ...]
-    frames: Sequence[Path]
+    frames: Frames
     mark: int
     run_id: str = ""
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """What may speak today, in the order of mask bits."""
+        return touches(self.campaigns)
 
     def recent(self) -> pa.Table:
         """The ledger's own rows since the mark, without those of this run."""
@@ -94,15 +100,16 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
     Columns of both: policy.decide.DECISIONS.
     """
     configuration, salt = day.project.configuration, day.project.configuration.settings.salt
-    conditions = audience_conditions(configuration, day.campaigns)
+    conditions = touch_conditions(configuration, day.touches)
+    crosses = {touch.campaign.for_each for touch in day.touches if touch.campaign.for_each}
     recent = day.recent()
 
     def decide(bucket: int) -> Judged:
         with bucket_session(day.project, day.snapshot, bucket, recent=recent) as session:
             judged = judge(
-                session.arrow(scan_sql(conditions, f"read_parquet('{day.frames[bucket]}')")),
+                session.arrow(scan_sql(conditions, day.frames.relation(bucket), sorted(crosses))),
                 session.arrow(history_sql(day, bucket)),
-                day.campaigns,
+                day.touches,
                 configuration.policy,
                 day.moment,
                 salt=salt,
@@ -118,4 +125,4 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
     for judged in decided:
         used.update(judged.used_today)
     with day.project.lake.session(day.snapshot) as session:
-        return settle(survivors, used, day.campaigns, salt=salt, numbers=engine_numbers(session))
+        return settle(survivors, used, day.touches, salt=salt, numbers=engine_numbers(session))

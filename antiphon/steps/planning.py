@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from antiphon.campaigns.touches import touches
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
 from antiphon.lake import Session
@@ -18,7 +19,7 @@ from antiphon.project import Project
 from antiphon.steps.composing import Composer
 from antiphon.steps.decide import write_decisions
 from antiphon.steps.deciding import Day
-from antiphon.steps.frames import Frames, build_frames, segment_conditions
+from antiphon.steps.frames import Frames, build_frames
 from antiphon.steps.intake import ledger_mark
 from antiphon.steps.run import read_summaries, todays_campaigns
 
@@ -71,18 +72,17 @@ def planned(
         raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
     moment = Moment(now, day or business_day(now, zone), zone)
     campaigns = todays_campaigns(project, moment.business_day, only)
-    with lake.session(snapshot) as session, _scratch(lake.path) as scratch:
-        frames = build_frames(project, snapshot, moment, campaigns, scratch / "frames")
-        planning = Day(
-            project, snapshot, moment, campaigns, frames.paths, ledger_mark(snapshot), "plan"
-        )
+    with lake.session(snapshot) as session, scratch(lake.path) as folder:
+        frames = build_frames(project, snapshot, moment, touches(campaigns), folder / "frames")
+        planning = Day(project, snapshot, moment, campaigns, frames, ledger_mark(snapshot), "plan")
         composer = Composer(project, moment, session)
-        summaries = write_decisions(planning, composer, scratch / "decisions")
-        yield Plan(planning, frames, summaries, composer, scratch / "decisions")
+        summaries = write_decisions(planning, composer, folder / "decisions")
+        yield Plan(planning, frames, summaries, composer, folder / "decisions")
 
 
 @contextmanager
-def _scratch(lake: Path) -> Iterator[Path]:
+def scratch(lake: Path) -> Iterator[Path]:
+    """A folder within the lake that is removed at the end."""
     (lake / "tmp").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="plan-", dir=lake / "tmp"))
     try:
@@ -107,7 +107,7 @@ def segment_sizes(project: Project) -> list[SegmentSize]:
     lake, zone = project.lake, project.configuration.settings.business.timezone
     snapshot, now = lake.current(), project.clock()
     moment = Moment(now, business_day(now, zone), zone)
-    conditions = segment_conditions(project.configuration)
+    conditions = project.configuration.definitions.segments
     reachable = {
         "customers": "TRUE",
         "email": "frame.email_reachable AND NOT frame.suppressed_email",
@@ -118,10 +118,9 @@ def segment_sizes(project: Project) -> list[SegmentSize]:
         for condition in conditions.values()
         for usable in reachable.values()
     ]
-    with lake.session(snapshot) as session, _scratch(lake.path) as scratch:
-        frames = build_frames(project, snapshot, moment, (), scratch)
-        paths = ", ".join(f"'{path}'" for path in frames.paths)
-        sql = f"SELECT {', '.join(['count(*)', *counts])} FROM read_parquet([{paths}]) AS frame"  # noqa: S608
+    with lake.session(snapshot) as session, scratch(lake.path) as folder:
+        frames = build_frames(project, snapshot, moment, (), folder)
+        sql = f"SELECT {', '.join(['count(*)', *counts])} FROM {frames.relation()} AS frame"  # noqa: S608
         ((customers, *found),) = session.rows(sql)
     return [
         SegmentSize(name, size, size / customers if customers else 0.0, email, sms)

@@ -6,7 +6,7 @@ import pytest
 
 from antiphon.audience.conditions import Condition, parse
 from antiphon.audience.dictionary import dictionary
-from antiphon.audience.frame import BITS, PEOPLE_COLUMNS, PERSONAL, counts_sql, frame_sql, scan_sql
+from antiphon.audience.frame import BITS, PEOPLE_COLUMNS, PERSONAL, count_sql, frame_sql, scan_sql
 from antiphon.campaigns.models import Sources
 from antiphon.errors import ConfigError
 from antiphon.files import ProjectFiles
@@ -26,7 +26,7 @@ def build(world):
 
 
 def scanned(world, conditions, source="frame"):
-    cursor = world.connection.execute(scan_sql(conditions, source))
+    cursor = world.connection.execute(scan_sql(list(conditions.values()), source))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -166,7 +166,8 @@ def test_counts_are_those_of_the_masks(world):
     build(world)
     conditions = compiled(world, CONDITIONS)
     people = scanned(world, conditions)
-    row = world.connection.execute(counts_sql(conditions)).fetchone()
+    counts = ", ".join(map(count_sql, conditions.values()))
+    row = world.connection.execute(f"SELECT count(*), {counts} FROM frame").fetchone()
     bits = [sum(person["mask_0"] >> k & 1 for person in people) for k in range(len(conditions))]
     assert list(row) == [200, *bits]
     assert row[1 + list(conditions).index("nobody")] == 0
