@@ -4,6 +4,7 @@
 -- feature days_since_contact integer days nullable: days since the last message
 -- feature days_since_contact_email integer days nullable: days since the last e-mail
 -- feature days_since_contact_sms integer days nullable: days since the last SMS
+-- feature contact_count integer messages: messages so far
 -- feature contact_count_30d integer messages: messages in the last 30 days, today included
 -- feature contact_count_email_30d integer messages: e-mails in the last 30 days, today included
 -- feature contact_count_sms_30d integer messages: SMS in the last 30 days, today included
@@ -29,6 +30,7 @@ WITH known AS (
         max(contact_at) AS last_at,
         max(contact_at) FILTER (WHERE by_email) AS last_email_at,
         max(contact_at) FILTER (WHERE by_sms) AS last_sms_at,
+        count(*) AS contact_count,
         count(*) FILTER (WHERE within_30d) AS contact_count_30d,
         count(*) FILTER (WHERE by_email AND within_30d) AS contact_count_email_30d,
         count(*) FILTER (WHERE by_sms AND within_30d) AS contact_count_sms_30d,
@@ -45,6 +47,7 @@ SELECT
         AS days_since_contact_email,
     ($business_day - timezone($business_zone, last_sms_at)::DATE)::BIGINT
         AS days_since_contact_sms,
+    contact_count,
     contact_count_30d,
     contact_count_email_30d,
     contact_count_sms_30d,

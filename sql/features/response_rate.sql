@@ -5,6 +5,7 @@
 -- and came within 30 days of it (the last message of the campaign before the response counts).
 -- Some mail programs open every message by themselves: rely on clicks where that matters.
 --
+-- feature answered_count integer messages: messages so far that got an answer
 -- feature response_rate number - nullable: share of messages that got an answer, 0 to 1; null without messages
 -- feature response_rate_email number - nullable: share of e-mails that got an answer, 0 to 1; null without e-mails
 -- feature response_rate_sms number - nullable: share of SMS that got an answer, 0 to 1; null without SMS
@@ -34,6 +35,7 @@ WITH sent AS (
 )
 SELECT
     s.customer_id,
+    count(a.message_id) AS answered_count,
     count(a.message_id) / count(*) AS response_rate,
     count(a.message_id) FILTER (s.channel = 'email')
         / nullif(count(*) FILTER (s.channel = 'email'), 0) AS response_rate_email,

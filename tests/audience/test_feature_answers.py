@@ -52,6 +52,7 @@ def test_contacts_are_counted_by_window_and_channel(letters):
         contact(letters, f"m{number}", ago, channel)
     found = row(letters)
     names = ("", "_email", "_sms")
+    assert found["contact_count"] == 5
     assert [found[f"contact_count{name}_30d"] for name in names] == [2, 1, 1]
     assert [found[f"contact_count{name}_365d"] for name in names] == [4, 2, 2]
 
@@ -107,6 +108,7 @@ def test_the_rate_is_the_share_of_messages_that_got_an_answer(letters, kind):
     assert rates(letters) == (1 / 4, 1 / 3, 0)
     response(letters, "reply", message_id="text")
     assert rates(letters) == (2 / 4, 1 / 3, 1)
+    assert row(letters)["answered_count"] == 2
 
 
 @pytest.mark.parametrize("kind", ["complaint", "bounce", "opt_out"])
