@@ -13,18 +13,20 @@ from antiphon.errors import AntiphonError, ExitCode
 
 MODULES = {
     "abandon": "running",
+    "audience": "looking",
     "check": "files",
     "clean": "running",
     "demo": "files",
     "deploy": "running",
     "features": "files",
     "message": "people",
+    "new": "new",
     "plan": "planning",
     "preview": "people",
     "report": "reports",
     "run": "running",
     "runs": "running",
-    "segments": "planning",
+    "segments": "looking",
     "why": "people",
 }
 

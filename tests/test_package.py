@@ -32,7 +32,12 @@ def test_the_wheel_holds_only_the_package_and_all_of_it(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"antiphon"}
-    ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / "antiphon").rglob("*.py")}
+    ours = {
+        path.relative_to(ROOT).as_posix()
+        for ending in ("py", "yaml", "j2")  # patterns of campaigns are texts
+        for path in (ROOT / "antiphon").rglob(f"*.{ending}")
+    }
+    assert any(name.endswith(".j2") for name in ours)
     assert ours <= set(names)
 
 
