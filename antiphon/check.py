@@ -39,6 +39,7 @@ from antiphon.campaigns.models import (
     Sources,
 )
 from antiphon.campaigns.places import Path, Positions, Spot
+from antiphon.campaigns.rhythm import rhythm_problems
 from antiphon.campaigns.touches import touches
 from antiphon.check_sources import SourcesCheck
 from antiphon.errors import ConfigError, Problem
@@ -242,6 +243,13 @@ class _Checker:
             hint = f"Write '{campaign.category}:' below 'consent:' in {POLICY}."
             message = f"the policy does not say what consent {campaign.category!r} needs"
             yield self.positions.problem(file, ("category",), message, hint)
+        for one in rhythm_problems(campaign, self.features):
+            wrong = (one.path, one.message, one.hint)
+            problem = self.positions.problem(
+                file, *wrong, at_key=one.at_key, is_warning=one.is_warning
+            )
+            if not self._is_answered(problem):
+                yield problem
         if self.features is not None:
             yield from self._cells(file, campaign)
 
@@ -318,7 +326,8 @@ class _Checker:
     def _segment_named(self, file: str, path: Path, written: object) -> Iterator[Problem]:
         if not isinstance(written, str) or self._written_segments is None:
             return
-        name, names = written.strip(), [*self._written_segments, *self.defined[0].by_hand]
+        name, by_hand = written.strip(), self.defined[0].by_hand
+        names = [*dict.fromkeys([*self._written_segments, *by_hand])]
         if name not in names:
             message = f"no segment {name!r} in {SEGMENTS}"
             problem = self.positions.problem(file, path, message, nearest(name, names))

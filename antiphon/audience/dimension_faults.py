@@ -81,6 +81,7 @@ def _values(
         yield ("of",), message, "Write 'bands:' for numbers, 'cases:' for anything else."
         return
     owners: dict[str, str] = {}
+    is_known = True
     for name, texts in values.items():
         for index, text in enumerate(texts):
             owner = owners.setdefault(text, name)
@@ -90,9 +91,10 @@ def _values(
                 )
                 yield ("values", name, index), f"the value {text!r} is {under}", "Keep one."
             elif domain and text not in domain:
+                is_known = False
                 message = f"{text!r} is no name of the dimension {of.name!r}"
                 yield ("values", name, index), message, nearest(text, domain)
-    if model.rest is not None:
+    if model.rest is not None or not is_known:
         return
     if not domain:
         message = f"no name for customers with another value of {of.name}"

@@ -137,20 +137,20 @@ def test_an_unknown_key_is_answered_with_the_nearest_and_all_allowed_ones() -> N
     assert str(_only({"config/campaigns/spring.yaml": text})) == (
         "config/campaigns/spring.yaml:7:1: unknown key 'chanels'\n"
         "    7 | chanels: [email]\n"
-        "  Did you mean 'channels'? Allowed here: audience, campaign, category, channels, control, "
-        "expires_after, goal, limits, message, offer, priority, repeat_after, runs, tags, title, "
-        "variants."
+        "  Did you mean 'channels'? Allowed here: anniversary, audience, by, campaign, category, "
+        "chain, channels, control, expires_after, for_each, goal, limits, message, offer, on, "
+        "priority, repeat_after, runs, tags, title, variants."
     )
 
 
 def test_a_key_written_wrongly_is_not_missing_as_well_but_the_others_are() -> None:
     text = CAMPAIGN.replace("channels:", "chanels:").replace("title: Spring\n", "")
     text = text.replace("runs: {from", "runs: {form").replace(
-        "message: spring\n", "wholly: other\n"
+        "priority: 50\n", "wholly: other\n"
     )
     found = _problems({"config/campaigns/spring.yaml": text})
     assert sorted(problem.message for problem in found) == [
-        "the key 'message' is missing",
+        "the key 'priority' is missing",
         "the key 'title' is missing",
         "unknown key 'chanels'",
         "unknown key 'form'",

@@ -11,4 +11,18 @@
 -- feature consent_sms_lifecycle boolean - nullable: consent
 -- feature consent_sms_service boolean - nullable: consent
 -- reads: customers, orders
-SELECT 1
+SELECT
+    customer_id,
+    1 AS order_count,
+    30 AS age,
+    true AS email_reachable,
+    false AS suppressed_email,
+    true AS consent_email_promo,
+    true AS consent_email_lifecycle,
+    true AS consent_email_service,
+    true AS sms_reachable,
+    false AS suppressed_sms,
+    true AS consent_sms_promo,
+    true AS consent_sms_lifecycle,
+    true AS consent_sms_service
+FROM customers

@@ -1,0 +1,2 @@
+-- reads: evnts
+SELECT customer_id FROM events
