@@ -44,9 +44,6 @@ def rhythm_problems(
         message = f"the campaign has both '{spoken[0]}' and '{name}'"
         hint = "Keep one: a campaign speaks in one rhythm. Make the other a campaign of its own."
         yield RhythmProblem((name,), message, hint, at_key=True)
-    if campaign.message is None and campaign.chain is None:
-        hint = "Write 'message:' and the name of a folder in templates/."
-        yield RhythmProblem(("campaign",), "the campaign has no message", hint, at_key=True)
     if campaign.anniversary:
         yield from _anniversary(campaign.anniversary, features)
     if campaign.on:

@@ -76,7 +76,6 @@ def test_a_sound_rhythm_has_no_problem(keys: dict[str, Any]) -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], tuple[str | int, ...], str]] = {
     "no rhythm": ({"message": "m"}, ("campaign",), "speaks to nobody"),
-    "no message": ({"audience": {"segment": "s"}}, ("campaign",), "no message"),
     "two rhythms": (
         {"anniversary": {"of": "birthday"}, "on": {"event": "e"}, "message": "m"},
         ("on",),
