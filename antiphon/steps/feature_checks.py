@@ -32,29 +32,55 @@ _WIDENED: dict[ColumnType, tuple[str, ...]] = {
 # All three are named, as the engine wants every parameter that is given to be used.
 _MOMENT = "WITH moment AS (SELECT $as_of, $business_day, $business_zone)"
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
-_KEYS = "count(*), count(customer_id), count(DISTINCT customer_id)"
 
 
-def verify_files(
-    session: Session,
-    files: ProjectFiles,
-    parameters: Mapping[str, Any],
-    *,
-    every_value: bool = False,
-) -> None:
-    """Raise ConfigError with every file that does not return what it declares.
+def verify_columns(session: Session, files: ProjectFiles, parameters: Mapping[str, Any]) -> None:
+    """Raise ConfigError with every file whose SELECT does not return the columns it declares.
 
-    Columns and types are asked of the engine without reading a fact; that nobody comes twice and
-    no customer_id is null is counted over the session's customers (one bucket will do: a file that
-    is right there and wrong elsewhere shows when the frame is written). `every_value`: compute all
-    columns as well, to find the file after the engine refused a value of the frame.
+    Asks the engine for names and types alone: no fact is read, so it costs a moment.
     """
     found, problems = feature_files(files)
-    for file in found if not problems else ():
-        wrong = list(_wrong_columns(session, file, parameters))
-        problems += wrong or _wrong_rows(session, file, parameters, every_value)
+    for file in found:
+        problems += _wrong_columns(session, file, parameters)
     if problems:
         raise ConfigError(problems)
+
+
+def verify_files(session: Session, files: ProjectFiles, parameters: Mapping[str, Any]) -> None:
+    """Raise ConfigError with every file that is to blame for a frame that could not be built.
+
+    Computes every file over the session's customers: besides wrong columns it finds customers that
+    come twice or are null, and values that do not fit.
+    """
+    verify_columns(session, files, parameters)
+    problems = [
+        problem
+        for file in feature_files(files)[0]
+        for problem in _wrong_values(session, file, parameters)
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def row_problems(
+    session: Session,
+    file: FeatureFile,
+    relation: str,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Problem]:
+    """What is wrong with the rows a file gave, in `relation`: who comes twice, or is null."""
+    keys = "count(*), count(customer_id), count(DISTINCT customer_id)"
+    ((rows, known, customers),) = session.rows(f"SELECT {keys} FROM {relation}", parameters)
+    problems = []
+    if known < rows:
+        message = f"customer_id is null in {rows - known:,} of {rows:,} rows"
+        hint = "Leave out such rows: WHERE customer_id IS NOT NULL."
+        problems.append(Problem(file.path, 0, 0, message, hint=hint))
+    if customers < known:
+        message = f"{customers:,} customers have {known:,} rows: some come twice"
+        hint = "Group the SELECT by customer_id alone."
+        problems.append(Problem(file.path, 0, 0, message, hint=hint))
+    return problems
 
 
 def changed_types(
@@ -107,25 +133,15 @@ def _wrong_columns(
             yield _at(file, feature.name, message, hint)
 
 
-def _wrong_rows(
-    session: Session, file: FeatureFile, parameters: Mapping[str, Any], every_value: bool
+def _wrong_values(
+    session: Session, file: FeatureFile, parameters: Mapping[str, Any]
 ) -> list[Problem]:
-    values = [f"count(CAST({quoted(feature.name)} AS {feature.type}))" for feature in file.features]
-    asked = ", ".join([_KEYS, *values]) if every_value else _KEYS
+    values = [f"count(CAST({quoted(one.name)} AS {one.type}))" for one in file.features]
     try:
-        ((rows, known, customers, *_),) = session.rows(_over(file, asked), parameters)
+        session.rows(_over(file, ", ".join(values)), parameters)
+        return row_problems(session, file, f"({_over(file, 'customer_id')})", parameters)
     except QueryError as error:
         return [_refused(file, error)]
-    problems = []
-    if known < rows:
-        message = f"customer_id is null in {rows - known:,} of {rows:,} rows"
-        hint = "Leave out such rows: WHERE customer_id IS NOT NULL."
-        problems.append(Problem(file.path, 0, 0, message, hint=hint))
-    if customers < known:
-        message = f"{customers:,} customers have {known:,} rows: some come twice"
-        hint = "Group the SELECT by customer_id alone."
-        problems.append(Problem(file.path, 0, 0, message, hint=hint))
-    return problems
 
 
 def _over(file: FeatureFile, asked: str) -> str:

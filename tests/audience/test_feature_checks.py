@@ -9,7 +9,7 @@ from antiphon.errors import ConfigError
 from antiphon.files import ProjectFiles
 from antiphon.lake.manifest import Manifest, Snapshot
 from antiphon.lake.session import Session
-from antiphon.steps.feature_checks import changed_types, verify_files
+from antiphon.steps.feature_checks import changed_types, verify_columns, verify_files
 
 PATH = "sql/features/visits.sql"
 
@@ -22,9 +22,9 @@ def session_of(world):
     return Session(world.connection, Snapshot(Path("lake"), Manifest(buckets=1)))
 
 
-def problem_of(world, files, **options):
+def problem_of(world, files, verify=verify_columns):
     with pytest.raises(ConfigError) as caught:
-        verify_files(session_of(world), files, world.parameters, **options)
+        verify(session_of(world), files, world.parameters)
     (problem,) = caught.value.problems
     assert problem.path == PATH
     return problem
@@ -155,24 +155,24 @@ def test_what_only_the_engine_knows_is_told_with_file_and_line(facts, select, li
 
 def test_a_file_that_returns_a_customer_twice_is_named(facts):
     files = written("SELECT customer_id, 1 AS visits FROM events WHERE customer_id IS NOT NULL")
-    problem = problem_of(facts, files)
+    verify_columns(session_of(facts), files, facts.parameters)
+    problem = problem_of(facts, files, verify_files)
     assert problem.message == "2 customers have 3 rows: some come twice"
     assert "Group" in problem.hint
 
 
 def test_a_null_customer_is_told(facts):
-    problem = problem_of(
-        facts, written("SELECT customer_id, count(*) AS visits FROM events GROUP BY 1")
-    )
+    files = written("SELECT customer_id, count(*) AS visits FROM events GROUP BY 1")
+    problem = problem_of(facts, files, verify_files)
     assert problem.message == "customer_id is null in 1 of 3 rows"
 
 
-def test_a_value_that_cannot_be_computed_is_found_when_asked_and_never_shown(facts):
+def test_a_value_that_cannot_be_computed_is_found_and_never_shown(facts):
     files = written(
         "SELECT customer_id, value::BIGINT AS visits FROM events WHERE customer_id = 'b'"
     )
-    verify_files(session_of(facts), files, facts.parameters)
-    problem = problem_of(facts, files, every_value=True)
+    verify_columns(session_of(facts), files, facts.parameters)
+    problem = problem_of(facts, files, verify_files)
     assert problem.message == "a value does not fit (not shown here)"
 
 
@@ -195,7 +195,7 @@ def test_a_file_that_leaves_out_customers_loses_nobody(facts):
 
 
 def test_the_shipped_files_return_what_they_declare_over_no_fact_at_all(world):
-    verify_files(session_of(world), world.files, world.parameters, every_value=True)
+    verify_files(session_of(world), world.files, world.parameters)
 
 
 # ------------------------------------------------------------ from day to day
