@@ -1,11 +1,10 @@
-"""Commands that look ahead on the last published snapshot: plan, segments."""
+"""What a run would do on the last published snapshot: plan."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -96,34 +95,3 @@ def _plan_row(
             name: count for campaign, name, count in missing if campaign == one.campaign
         },
     }
-
-
-@click.command()
-@as_json
-@at_option
-@click.pass_obj
-def segments(root: Path | None, as_json: bool) -> int:
-    """Each segment's size, its share of all customers, and how many can be reached.
-
-    Example: antiphon segments
-    """
-    from antiphon.steps.planning import segment_sizes  # noqa: PLC0415
-
-    project = opened(root)
-    titles = {name: one.title for name, one in project.configuration.segments.segments.items()}
-    rows = [
-        {
-            "segment": one.segment,
-            "title": titles[one.segment],
-            "customers": one.customers,
-            "share": f"{one.share:.1%}",
-            "by e-mail": one.email,
-            "by SMS": one.sms,
-        }
-        for one in segment_sizes(project)
-    ]
-    columns = ["segment", "title", "customers", "share", "by e-mail", "by SMS"]
-    zone = project.configuration.settings.business.timezone
-    now = project.clock().astimezone(ZoneInfo(zone))
-    show(f"Segments as of {now:%Y-%m-%d %H:%M} ({zone})", columns, rows, json_too=as_json)
-    return ExitCode.DONE

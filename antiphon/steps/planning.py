@@ -11,10 +11,10 @@ from pathlib import Path
 from antiphon.campaigns.touches import touches
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
-from antiphon.lake import Session
+from antiphon.lake import Session, Snapshot
 from antiphon.policy.moment import Moment
 from antiphon.policy.rules import Rule
-from antiphon.policy.summary import CampaignSummary
+from antiphon.policy.summary import CampaignSummary, summarise
 from antiphon.project import Project
 from antiphon.steps.composing import Composer
 from antiphon.steps.decide import write_decisions
@@ -61,22 +61,29 @@ def last_sending(project: Project) -> tuple[str | None, dict[str, int]]:
     return None, {}
 
 
+def pulled(project: Project) -> Snapshot:
+    """The last published snapshot; UserFilesError where there is none yet."""
+    snapshot = project.lake.current()
+    if snapshot.id == 0:
+        raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
+    return snapshot
+
+
 @contextmanager
 def planned(
     project: Project, day: date | None = None, only: Sequence[str] | None = None
 ) -> Iterator[Plan]:
     """Plan a day on the last published snapshot; everything made for it is removed at the end."""
     lake, zone = project.lake, project.configuration.settings.business.timezone
-    snapshot, now = lake.current(), project.clock()
-    if snapshot.id == 0:
-        raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
+    snapshot, now = pulled(project), project.clock()
     moment = Moment(now, day or business_day(now, zone), zone)
     campaigns = todays_campaigns(project, moment.business_day, only)
     with lake.session(snapshot) as session, scratch(lake.path) as folder:
         frames = build_frames(project, snapshot, moment, touches(campaigns), folder / "frames")
         planning = Day(project, snapshot, moment, campaigns, frames, ledger_mark(snapshot), "plan")
         composer = Composer(project, moment, session)
-        summaries = write_decisions(planning, composer, folder / "decisions")
+        counts = write_decisions(planning, composer, folder / "decisions")
+        summaries = summarise(counts, [campaign.campaign for campaign in campaigns])
         yield Plan(planning, frames, summaries, composer, folder / "decisions")
 
 
@@ -89,42 +96,3 @@ def scratch(lake: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class SegmentSize:
-    """One segment: customers, their share of all (0–1), and those with a usable address."""
-
-    segment: str
-    customers: int
-    share: float
-    email: int
-    sms: int
-
-
-def segment_sizes(project: Project) -> list[SegmentSize]:
-    """Every segment counted on the last published snapshot, as of now."""
-    lake, zone = project.lake, project.configuration.settings.business.timezone
-    snapshot, now = lake.current(), project.clock()
-    moment = Moment(now, business_day(now, zone), zone)
-    conditions = project.configuration.definitions.segments
-    reachable = {
-        "customers": "TRUE",
-        "email": "frame.email_reachable AND NOT frame.suppressed_email",
-        "sms": "frame.sms_reachable AND NOT frame.suppressed_sms",
-    }
-    counts = [
-        f"count(CASE WHEN {condition.sql} AND {usable} THEN 1 END)"
-        for condition in conditions.values()
-        for usable in reachable.values()
-    ]
-    with lake.session(snapshot) as session, scratch(lake.path) as folder:
-        frames = build_frames(project, snapshot, moment, (), folder)
-        sql = f"SELECT {', '.join(['count(*)', *counts])} FROM {frames.relation()} AS frame"  # noqa: S608
-        ((customers, *found),) = session.rows(sql)
-    return [
-        SegmentSize(name, size, size / customers if customers else 0.0, email, sms)
-        for name, (size, email, sms) in zip(
-            conditions, zip(*[iter(found)] * 3, strict=True), strict=True
-        )
-    ]
