@@ -16,6 +16,7 @@ MODULES = {
     "audience": "looking",
     "check": "files",
     "clean": "running",
+    "customer": "customer",
     "demo": "files",
     "deploy": "running",
     "features": "files",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from antiphon.commands.screen import as_json, at_option, counted, opened, show
+from antiphon.commands.screen import Row, as_json, at_option, counted, opened, show
 from antiphon.errors import ConfigError, ExitCode
 
 
@@ -55,24 +55,28 @@ def check(root: Path | None, as_json: bool) -> int:
 def features(root: Path | None, word: str | None, as_json: bool) -> int:
     """The dictionary of features: what conditions and templates may say about a customer.
 
+    File by file; with WORD only those whose name or meaning holds it.
+
     Examples: antiphon features, antiphon features order
     """
-    found = opened(root).configuration.features
-    rows = [
-        {
-            "feature": feature.name,
-            "type": feature.type.name.lower(),
-            "unit": feature.unit,
-            "may be null": feature.nullable,
-            "meaning": feature.meaning,
-            "file": feature.file,
-        }
-        for feature in found.values()
-        if word is None or word.lower() in f"{feature.name} {feature.meaning}".lower()
-    ]
-    if rows or as_json:
-        show("Features", list(rows[0]) if rows else [], rows, json_too=as_json)
-    else:
+    groups: dict[str, list[Row]] = {}
+    for feature in opened(root).configuration.features.values():
+        if word is None or word.lower() in f"{feature.name} {feature.meaning}".lower():
+            row = {
+                "feature": feature.name,
+                "type": feature.type.name.lower(),
+                "unit": feature.unit,
+                "may be null": feature.nullable,
+                "meaning": feature.meaning,
+                "file": feature.file,
+            }
+            groups.setdefault(feature.file, []).append(row)
+    if as_json:
+        show("", [], [row for rows in groups.values() for row in rows], json_too=True)
+        return ExitCode.DONE
+    for file, rows in groups.items():
+        show(file, [name for name in rows[0] if name != "file"], rows)
+    if not groups:
         click.echo(f"No feature's name or meaning holds {word!r}: `antiphon features` lists all.")
     return ExitCode.DONE
 
