@@ -135,22 +135,31 @@ def needed_files(files: ProjectFiles, needed: Collection[str] | None = None) -> 
 
 
 def scan_sql(
-    conditions: Sequence[Condition], source: str = RELATION, columns: Iterable[str] = ()
+    conditions: Sequence[Condition],
+    source: str = RELATION,
+    columns: Iterable[str] = (),
+    *,
+    occasional: Collection[int] = (),
+    occasions: str = "",
 ) -> str:
     """All audiences in one scan of the frame: who is in at least one, with bit masks.
 
     Columns: PEOPLE_COLUMNS and the `columns` asked for beside them, then mask_0, mask_1 …
     (UBIGINT): the condition at place k of `conditions` is bit k % 62 of mask k // 62. `source`: a
-    relation or a table function.
+    relation or a table function. Conditions at the places `occasional` hold only for customers
+    that have an occasion there: `occasions` is a relation with their columns touch, customer_id.
     """
-    masks = _masks(conditions)
+    masks = _masks(conditions, occasional)
     if not masks:
         masks = ["0::UBIGINT"]
     names = [f"mask_{index}" for index in range(len(masks))]
     written = ",\n".join(f"{mask} AS {name}" for mask, name in zip(masks, names, strict=True))
-    people = ", ".join(quoted(name) for name in dict.fromkeys([*PEOPLE_COLUMNS, *columns]))
+    people = ", ".join(
+        f"{RELATION}.{quoted(name)}" for name in dict.fromkeys([*PEOPLE_COLUMNS, *columns])
+    )
+    join = _due_sql(occasions, len(masks)) if occasional else ""
     return (
-        f"SELECT * FROM (SELECT {people},\n{written}\nFROM {source} AS {RELATION})\n"  # noqa: S608
+        f"SELECT * FROM (SELECT {people},\n{written}\nFROM {source} AS {RELATION}{join})\n"  # noqa: S608
         f"WHERE {' OR '.join(f'{name} <> 0' for name in names)}"
     )
 
@@ -160,14 +169,32 @@ def count_sql(condition: Condition) -> str:
     return f"count(*) FILTER (WHERE {condition.sql})"
 
 
-def _masks(conditions: Sequence[Condition]) -> list[str]:
-    return [
-        " | ".join(
-            f"CASE WHEN {condition.sql} THEN {1 << bit}::UBIGINT ELSE 0::UBIGINT END"
-            for bit, condition in enumerate(conditions[first : first + BITS])
-        )
-        for first in range(0, len(conditions), BITS)
+def _masks(conditions: Sequence[Condition], occasional: Collection[int]) -> list[str]:
+    bits = [
+        f"CASE WHEN {_asked(place, occasional)}{condition.sql} THEN {1 << place % BITS}::UBIGINT "
+        "ELSE 0::UBIGINT END"
+        for place, condition in enumerate(conditions)
     ]
+    return [" | ".join(bits[first : first + BITS]) for first in range(0, len(bits), BITS)]
+
+
+def _asked(place: int, occasional: Collection[int]) -> str:
+    if place not in occasional:
+        return ""
+    return f"due.mask_{place // BITS} & {1 << place % BITS}::UBIGINT <> 0 AND "
+
+
+def _due_sql(occasions: str, count: int) -> str:
+    """A join that brings, as masks of their own, what is due to whom."""
+    masks = ", ".join(
+        f"bit_or(CASE WHEN touch // {BITS} = {word} THEN 1::UBIGINT << (touch % {BITS}) "
+        f"ELSE 0::UBIGINT END) AS mask_{word}"
+        for word in range(count)
+    )
+    return (
+        f"\nLEFT JOIN (SELECT customer_id, {masks} FROM {occasions} GROUP BY customer_id) AS due "  # noqa: S608
+        f"ON due.customer_id = {RELATION}.customer_id"
+    )
 
 
 def _select(file: FeatureFile) -> str:

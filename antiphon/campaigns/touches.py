@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
-from antiphon.campaigns.models import Campaign, ChainStep, Channel
+from antiphon.campaigns.models import NO_TIME, Campaign, ChainStep, Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,25 @@ class Touch:
         message = self.chain_step.message if self.chain_step else self.campaign.message
         assert message is not None, "the check refuses a campaign without a message"
         return message
+
+    @property
+    def after(self) -> timedelta:
+        """So long after what it starts from it is due; negative: before it."""
+        campaign = self.campaign
+        if self.chain_step:
+            return self.chain_step.after
+        if campaign.anniversary:
+            return timedelta(days=campaign.anniversary.offset_days)
+        return campaign.on.after if campaign.on else NO_TIME
+
+    @property
+    def grace(self) -> timedelta:
+        """How much later than due it may be sent."""
+        campaign = self.campaign
+        if campaign.chain and self.chain_step:
+            return campaign.chain.grace if self.chain_step.grace is None else self.chain_step.grace
+        occasion = campaign.anniversary or campaign.on
+        return occasion.grace if occasion else NO_TIME
 
     @property
     def is_occasional(self) -> bool:

@@ -100,7 +100,7 @@ def _told(evidence: str | None) -> str:
 @at_option
 @click.pass_obj
 def preview(root: Path | None, campaign: str, customer: str | None, in_browser: bool) -> int:
-    """Write and open what a customer would get: every variant and channel of a campaign.
+    """Write and open what a customer would get: every step, variant and channel.
 
     Without a desktop only the pages' paths are printed.
 
@@ -108,32 +108,35 @@ def preview(root: Path | None, campaign: str, customer: str | None, in_browser: 
     """
     from antiphon.message.content import Email, Sms  # noqa: PLC0415
     from antiphon.message.preview import preview_page  # noqa: PLC0415
-    from antiphon.steps.answers import preview as previews_of  # noqa: PLC0415
+    from antiphon.steps.previewing import preview as previews_of  # noqa: PLC0415
 
     project = opened(root)
     folder = project.var / "preview"
     folder.mkdir(parents=True, exist_ok=True)
     previews = previews_of(project, campaign, customer)
-    for arm in dict.fromkeys(one.arm for one in previews):
-        mine = [one for one in previews if one.arm == arm]
+    for step, arm in dict.fromkeys((one.step, one.arm) for one in previews):
+        mine = [one for one in previews if (one.step, one.arm) == (step, arm)]
         facts = {
             "Campaign": campaign,
+            **({"Step": step} if step else {}),
             "Variant": arm,
             "Customer": mine[0].customer_id,
             "Language": mine[0].language,
             "In today's audience": "yes" if mine[0].in_audience else "no",
+            **({"Occasion": mine[0].occasion} if mine[0].occasion else {}),
             **{f"No {one.channel}": one.held for one in mine if one.held},
         }
         contents = [one.content for one in mine]
+        label = f"{step}, {arm}" if step else arm
         page = preview_page(
-            f"{campaign} ({arm})",
+            f"{campaign} ({label})",
             facts,
             next((one for one in contents if isinstance(one, Email)), None),
             next((one for one in contents if isinstance(one, Sms)), None),
         )
-        path = folder / f"{campaign}-{arm}.html"
+        path = folder / f"{'-'.join([campaign, *([step] if step else []), arm])}.html"
         path.write_text(page, encoding="utf-8")
-        click.echo(f"{arm}: {path}")
+        click.echo(f"{label}: {path}")
         if in_browser and _has_desktop():
             click.launch(str(path))
     return ExitCode.DONE

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateSyntaxError, nodes
 
+from antiphon.campaigns.touches import touches
 from antiphon.errors import Problem
 from antiphon.message.expressions import Sources
 from antiphon.message.formats import is_known
+from antiphon.message.packing import given_by
 from antiphon.message.tree import DEFAULT_VARIANT, REQUIRED, Part
-from antiphon.message.values import offered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from antiphon.campaigns.models import Campaign
+    from antiphon.campaigns.touches import Touch
     from antiphon.message.expressions import Survey
     from antiphon.message.templates import Templates
 
@@ -29,32 +31,38 @@ _EMAIL_PRINTS = ("links.unsubscribe", "company.postal_address")
 
 
 def check(templates: Templates, campaign: Campaign) -> list[Problem]:
-    """Every problem of every part, for each variant, language and channel of the campaign."""
-    tree, message = templates.tree, campaign.message
-    if message not in tree.messages():
-        hint = f"Messages are: {', '.join(sorted(tree.messages())) or 'none'}."
-        return [Problem(f"templates/{message}/", 0, 0, "no such message", hint=hint)]
+    """Every problem of every part, for each step, variant, language and channel of the campaign."""
     problems: set[Problem] = set()
-    for language in tree.languages:
+    for language in templates.tree.languages:
         if not is_known(language):
             hint = "Write an ISO 639-1 code: de, en, ru."
             problems.add(Problem(_SETTINGS, 0, 0, f"unknown language {language!r}", hint=hint))
-    if problems:
-        return sorted(problems)
-    for variant in campaign.arms:
+    if not problems:
+        problems = set().union(*(_touch(templates, touch) for touch in touches([campaign])))
+    return sorted(problems)
+
+
+def _touch(templates: Templates, touch: Touch) -> set[Problem]:
+    tree, message = templates.tree, touch.message
+    if message not in tree.messages():
+        hint = f"Messages are: {', '.join(sorted(tree.messages())) or 'none'}."
+        return {Problem(f"templates/{message}/", 0, 0, "no such message", hint=hint)}
+    problems: set[Problem] = set()
+    for variant in touch.campaign.arms:
         if variant != DEFAULT_VARIANT and variant in tree.languages:
             text = f"the variant {variant!r} is named like a language"
             problems.add(Problem(f"templates/{message}/{variant}/", 0, 0, text))
         for language in tree.languages:
-            for channel in campaign.channels:
-                problems |= _page(templates, campaign, variant, language, channel)
-    return sorted(problems)
+            for channel in touch.channels:
+                problems |= _page(templates, touch, variant, language, channel)
+    return problems
 
 
 def _page(
-    templates: Templates, campaign: Campaign, variant: str, language: str, channel: str
+    templates: Templates, touch: Touch, variant: str, language: str, channel: str
 ) -> set[Problem]:
-    tree, message = templates.tree, campaign.message
+    tree, message = templates.tree, touch.message
+    given = given_by(touch, templates.crosses)
     problems: set[Problem] = set()
     for part in REQUIRED[channel]:
         if tree.find(message, variant, language, part) is None:
@@ -63,10 +71,10 @@ def _page(
             hint = f"Looked for: {where}."
             problems.add(Problem(f"templates/{message}/", 0, 0, text, hint=hint))
     tongues: dict[str, str] = {}
-    for part, survey in templates.surveys(message, variant, language, channel, offered(campaign)):
+    for part, survey in templates.surveys(message, variant, language, channel, given):
         problems.update(survey.problems)
         problems |= _links(survey, templates.tree.files) if part is Part.HTML else set()
-        if campaign.category != "service":
+        if touch.campaign.category != "service":
             asked = _marketing(survey, part, templates.company.get("sms_from", ""))
             problems |= asked if asked and _is_whole(survey, tree.files) else set()
         folder = survey.entry.split("/")[-2]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Self
@@ -20,12 +20,14 @@ from antiphon.message.formats import Formats
 from antiphon.message.inlining import Inlined, inline
 from antiphon.message.language import TemplateLanguage, printable
 from antiphon.message.links import Links
+from antiphon.message.packing import Given
 from antiphon.message.plain import Recorder
 from antiphon.message.shapes import Fields, Leaf, Value
 from antiphon.message.survey import Surveyor
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
     CAMPAIGN_FIELDS,
+    OCCASION_FIELDS,
     OFFER_FIELDS,
     MessageHeld,
     Record,
@@ -35,8 +37,16 @@ from antiphon.message.values import (
 
 BUNDLE_VERSION = 1
 COMPANY_FIELDS = ("name", "postal_address", "website", "email_from", "email_from_name", "sms_from")
-_EVERY_OFFER = frozenset(OFFER_FIELDS)
+_ANYTHING_GIVEN = Given()
 _BLANKS = re.compile("[\u00a0\u202f\u2009]")  # what Babel writes between number and currency
+
+
+class _AnyText(dict[str, Value]):
+    """The fields of a root of which nothing is known: whatever is asked for is a text."""
+
+    def get(self, name: str, default: Any = None) -> Value:
+        """A text."""
+        return Leaf(ColumnType.TEXT)
 
 
 class TemplateFault(AntiphonError):
@@ -69,7 +79,7 @@ class Templates:
     """The templates of all messages over the given files, for one company.
 
     `files`: path below templates/ → text. `features`: the columns of the customer frame with
-    their types. The first of `languages` is the fallback.
+    their types. The first of `languages` is the fallback. `crosses`: their dimensions, by name.
     """
 
     def __init__(
@@ -82,6 +92,7 @@ class Templates:
         currency: str,
         timezone: str,
         company: Mapping[str, str],
+        crosses: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.tree = Tree(files, tuple(languages))
         self.features = dict(features)
@@ -91,9 +102,10 @@ class Templates:
             for name in COMPANY_FIELDS
             if name in company
         }
+        self.crosses = crosses or {}
         self.message = ""  # of a bundle: which message it holds
         self._sources = Sources(files)
-        self._surveys: dict[tuple[str, str, frozenset[str]], Survey] = {}
+        self._surveys: dict[tuple[str, str, Given], Survey] = {}
         self._pages: dict[tuple[str, str, str, Part], _Page | None] = {}
         self._hashes: dict[str, str] = {}
         self._rendering = Lock()  # recorders and pages are shared by all threads
@@ -101,7 +113,11 @@ class Templates:
 
     @classmethod
     def of(
-        cls, files: Mapping[str, str], features: Mapping[str, ColumnType], settings: Settings
+        cls,
+        files: Mapping[str, str],
+        features: Mapping[str, ColumnType],
+        settings: Settings,
+        crosses: Mapping[str, Collection[str]] | None = None,
     ) -> Self:
         """With the company, languages, currency and time zone of config/settings.yaml."""
         return cls(
@@ -112,6 +128,7 @@ class Templates:
             currency=settings.business.currency,
             timezone=settings.business.timezone,
             company=settings.company.model_dump(include=set(COMPANY_FIELDS)),
+            crosses=crosses,
         )
 
     # ------------------------------------------------------------ before any message
@@ -124,16 +141,17 @@ class Templates:
         """The language a customer is written to."""
         return self.tree.language(wanted)
 
-    def needed(self, message: str, variant: str, language: str, channel: str) -> frozenset[str]:
-        """Names of the customer's values that the templates use: what a message has to store."""
+    def needed(
+        self, message: str, variant: str, language: str, channel: str, root: str = "customer"
+    ) -> frozenset[str]:
+        """Names of the values of a root that the templates use: what a message has to store."""
         names: set[str] = set()
         for _, survey in self.surveys(message, variant, self.language(language), channel):
             names |= {
-                name.removeprefix("customer.")
-                for name in survey.used
-                if name.startswith("customer.")
+                name.removeprefix(f"{root}.") for name in survey.used if name.startswith(f"{root}.")
             }
-            if "datetime" in survey.filters and "timezone" in self.features:
+            is_timed = root == "customer" and "datetime" in survey.filters
+            if is_timed and "timezone" in self.features:
                 names.add("timezone")
         return frozenset(names)
 
@@ -143,27 +161,27 @@ class Templates:
         variant: str,
         language: str,
         channel: str,
-        offered: frozenset[str] = _EVERY_OFFER,
+        given: Given = _ANYTHING_GIVEN,
     ) -> Iterator[tuple[Part, Survey]]:
         """What each part that exists uses."""
         for part in PARTS[channel]:
             path = self.tree.find(message, variant, language, part)
             if path is not None:
-                yield part, self._survey(path, language, offered)
+                yield part, self._survey(path, language, given)
 
-    def _survey(self, path: str, language: str, offered: frozenset[str]) -> Survey:
-        key = (path, language, offered)
+    def _survey(self, path: str, language: str, given: Given) -> Survey:
+        key = (path, language, given)
         if key not in self._surveys:
             surveyor = Surveyor(
                 self._sources,
                 lambda name: self.tree.resolve(name, language),
-                self._roots(offered),
+                self._roots(given),
                 language,
             )
             self._surveys[key] = surveyor.survey(path)
         return self._surveys[key]
 
-    def _roots(self, offered: frozenset[str]) -> dict[str, Value]:
+    def _roots(self, given: Given) -> dict[str, Value]:
         def fields(path: str, types: Mapping[str, ColumnType]) -> Fields:
             return Fields({name: Leaf(type_) for name, type_ in types.items()}, path)
 
@@ -171,8 +189,11 @@ class Templates:
         return {
             "customer": fields("customer", self.features),
             "campaign": fields("campaign", CAMPAIGN_FIELDS),
-            "cell": Leaf(text),
-            "offer": fields("offer", {n: t for n, t in OFFER_FIELDS.items() if n in offered}),
+            "cell": Fields(_AnyText(), "cell")
+            if given.cell is None
+            else fields("cell", dict.fromkeys(given.cell, text)),
+            "offer": fields("offer", {n: OFFER_FIELDS[n] for n in given.offer}),
+            "occasion": fields("occasion", {n: OCCASION_FIELDS[n] for n in given.occasion}),
             "links": fields("links", dict.fromkeys(("unsubscribe", "preferences", "web"), text)),
             "company": fields("company", dict.fromkeys(self.company, text)),
         }
@@ -212,11 +233,15 @@ class Templates:
         )
 
     def _context(self, values: Mapping[str, Any], links: Links) -> dict[str, object]:
+        cell = values.get("cell", "")
+        is_old = isinstance(cell, str)  # as messages had it before cells had values of their own
+        texts = {} if is_old else dict.fromkeys(cell, ColumnType.TEXT)
         return {
             "customer": record("customer", values["customer"], self.features),
             "campaign": record("campaign", values["campaign"], CAMPAIGN_FIELDS),
-            "cell": clean(values.get("cell", "")),
+            "cell": clean(cell) if is_old else record("cell", cell, texts),
             "offer": record("offer", values.get("offer", {}), OFFER_FIELDS),
+            "occasion": record("occasion", values.get("occasion", {}), OCCASION_FIELDS),
             "links": Record(links.fields),
             "company": Record(self.company),
         }
@@ -243,7 +268,7 @@ class Templates:
         path = self.tree.find(message, variant, language, part)
         if path is None:
             return None
-        survey = self._survey(path, language, _EVERY_OFFER)
+        survey = self._survey(path, language, _ANYTHING_GIVEN)
         sources: Mapping[str, str] = {
             name: self.tree.files[file] for name, file in survey.files.items()
         }

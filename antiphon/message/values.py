@@ -2,15 +2,13 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from antiphon.campaigns.models import Campaign
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
-from antiphon.quoting import literal, quoted
 
 Json = str | int | float | bool | None
 
@@ -20,6 +18,13 @@ OFFER_FIELDS = {
     "discount": ColumnType.TEXT,
     "valid_until": ColumnType.DAY,
 }
+OCCASION_FIELDS = {
+    "day": ColumnType.DAY,
+    "product_id": ColumnType.TEXT,
+    "product_name": ColumnType.TEXT,
+    "value": ColumnType.TEXT,
+}
+NO_CELL = {"id": ""}
 
 # Controls (C0, C1, line and paragraph separators), lone surrogates, and the marks that turn the
 # direction of everything after them: nothing a name needs, all of it able to break a header,
@@ -86,7 +91,7 @@ class Record:
         self.fields = fields
 
     def __bool__(self) -> bool:
-        return bool(self.fields)
+        return any(self.fields.values())
 
 
 def clean(text: str) -> str:
@@ -138,70 +143,7 @@ def record(root: str, values: Mapping[str, Json], types: Mapping[str, ColumnType
     return Record(fields)
 
 
-def pack(
-    campaign: Campaign,
-    day: date,
-    customer: Mapping[str, object],
-    names: Collection[str],
-    cell: str = "",
-) -> str:
-    """`values_json` of one message: the customer's `names`, and what campaign and offer say.
-
-    `day` is the business day of the plan, from which the offer's validity is counted.
-    """
-    values: dict[str, object] = {
-        "customer": {name: encode(customer[name]) for name in sorted(names)},
-        "campaign": {
-            "name": campaign.campaign,
-            "title": campaign.title,
-            "category": campaign.category,
-        },
-        "cell": cell,
-    }
-    if campaign.offer is not None:
-        offer = campaign.offer
-        values["offer"] = {
-            "code": offer.code,
-            "discount": offer.discount,
-            "valid_until": encode(day + offer.valid) if offer.valid else None,
-        }
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-
-
 def unpack(values_json: str) -> dict[str, Any]:
     """The stored JSON, as `Templates.render` takes it."""
     values: dict[str, Any] = json.loads(values_json)
     return values
-
-
-def offered(campaign: Campaign) -> frozenset[str]:
-    """Which fields of `offer` this campaign fills in."""
-    offer = campaign.offer
-    if offer is None:
-        return frozenset()
-    given = {"code": offer.code, "discount": offer.discount, "valid_until": offer.valid}
-    return frozenset(name for name, value in given.items() if value is not None)
-
-
-def packed_sql(
-    campaign: Campaign,
-    day: date,
-    names: Collection[str],
-    types: Mapping[str, ColumnType],
-    cell: str = "",
-) -> str:
-    """DuckDB expression for what `pack` gives of a row that has the columns `names`."""
-    whole = pack(campaign, day, {}, (), cell)
-    empty = '{"customer":{}'
-    before, after = (literal(text) for text in ('{"customer":', whole.removeprefix(empty)))
-    fields = ", ".join(f"{quoted(name)} := {_encoded(name, types[name])}" for name in sorted(names))
-    customer = f"to_json(struct_pack({fields}))::VARCHAR" if fields else "'{}'"
-    return f"{before} || {customer} || {after}"
-
-
-def _encoded(name: str, type_: ColumnType) -> str:
-    if type_ in (ColumnType.MONEY, ColumnType.DAY):
-        return f"{quoted(name)}::VARCHAR"
-    if type_ is ColumnType.INSTANT:
-        return f"strftime(timezone('UTC', {quoted(name)}), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
-    return quoted(name)

@@ -1,6 +1,6 @@
 """The independent auditor: what was decided, re-checked in SQL against the rules themselves.
 
-It shares nothing with the arbiter but the parsed policy and campaigns. The queries read five
+It shares nothing with the arbiter but the parsed policy and campaigns. The queries read six
 relations, which the task provides, and return breaches: rule, message_id (null where the breach is
 not one message's), found, allowed. No personal value leaves them.
 
@@ -9,15 +9,18 @@ not one message's), found, allowed. No personal value leaves them.
 - consents: the acts as they were recorded (columns of the entity consents)
 - suppressions: channel, address_key
 - customers: customer_id, email_key, phone_key
+- occasions: touch (position among the touches of the day), customer_id, anchor
 """
 # ruff: noqa: S608  (what enters the texts is quoted here, and comes from checked configuration)
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from antiphon import keys
 from antiphon.campaigns.models import Campaign, Cap, Policy
+from antiphon.campaigns.touches import Touch
+from antiphon.policy.audit_queries import AuditQuery, texts
+from antiphon.policy.audit_repeats import occasional, repeat
 from antiphon.policy.moment import Moment
 from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
@@ -25,27 +28,20 @@ from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 MAX_ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class AuditQuery:
-    """One check. `parameters` are the named parameters ($name) that `sql` uses."""
-
-    rule: str
-    sql: str
-    parameters: Mapping[str, object] = field(default_factory=dict)
-
-
 def audit(
-    campaigns: Sequence[Campaign], policy: Policy, moment: Moment, *, salt: str
+    touches: Sequence[Touch], policy: Policy, moment: Moment, *, salt: str
 ) -> list[AuditQuery]:
     """Every check of a run's messages; the run may be released when none returns a row."""
+    campaigns = list({touch.name: touch.campaign for touch in touches}.values())
     return [
-        _running(campaigns, moment),
+        _running(touches, moment),
         _consent(policy, moment),
         _suppression(),
         _address(),
         _occurrence(),
         _attempts(),
-        *_repeat(campaigns),
+        *repeat(campaigns),
+        *occasional(touches, moment),
         _day(policy, moment),
         *(_cap(cap, policy) for cap in policy.caps),
         *_control(campaigns, policy, moment, salt),
@@ -53,28 +49,30 @@ def audit(
     ]
 
 
-def _running(campaigns: Sequence[Campaign], moment: Moment) -> AuditQuery:
-    """Only campaigns that exist and run on the business day, in their own category."""
+def _running(touches: Sequence[Touch], moment: Moment) -> AuditQuery:
+    """Only campaigns and steps that exist and run on the business day, in their own category."""
     day = moment.business_day
-    nobody: tuple[str, str, date, date, list[int]] = ("", "", date.max, date.min, [])
+    nobody: tuple[str, str, str, date, date, list[int]] = ("", "", "", date.max, date.min, [])
+    runs = [(touch, touch.campaign.runs) for touch in touches]
     rows = [  # a day may have no campaign, a list of VALUES not be empty
         nobody,
         *(
-            (c.campaign, c.category, c.runs.from_, c.runs.until or date.max, sorted(c.runs.days))
-            for c in campaigns
+            (t.name, t.step, t.campaign.category, r.from_, r.until or date.max, sorted(r.days))
+            for t, r in runs
         ),
     ]
     values = ", ".join(
-        f"({literal(name)}, {literal(category)}, DATE {literal(str(first))}, "
+        f"({literal(name)}, {literal(step)}, {literal(category)}, DATE {literal(str(first))}, "
         f"DATE {literal(str(last))}, {days!r}::INTEGER[])"
-        for name, category, first, last, days in rows
+        for name, step, category, first, last, days in rows
     )
     return AuditQuery(
         "not_running",
         f"""
-        WITH runs(campaign, category, first_day, last_day, weekdays) AS (VALUES {values})
+        WITH runs(campaign, step, category, first_day, last_day, weekdays) AS (VALUES {values})
         SELECT 'not_running' AS rule, p.message_id, 1 AS found, 0 AS allowed
-        FROM planned p LEFT JOIN runs r ON r.campaign = p.campaign AND r.category = p.category
+        FROM planned p LEFT JOIN runs r
+            ON r.campaign = p.campaign AND r.step = p.step AND r.category = p.category
         WHERE r.campaign IS NULL
            OR $business_day NOT BETWEEN r.first_day AND r.last_day
            OR NOT list_contains(r.weekdays, isodow($business_day) - 1)
@@ -145,7 +143,7 @@ def _address() -> AuditQuery:
 
 
 def _occurrence() -> AuditQuery:
-    """An occurrence lives once, and each of its attempts is one message."""
+    """An occurrence lives once, each of its attempts is one message, and its key says which."""
     return AuditQuery(
         "occurrence",
         f"""
@@ -155,11 +153,14 @@ def _occurrence() -> AuditQuery:
             SELECT occurrence_key, attempt, state, message_id, false AS is_planned FROM contacts
         )
         SELECT 'occurrence' AS rule, max(message_id) FILTER (is_planned) AS message_id,
-            greatest(count(*) FILTER (state IN {_texts(OCCURRENCE_STATES)}),
+            greatest(count(*) FILTER (state IN {texts(OCCURRENCE_STATES)}),
                      count(*) - count(DISTINCT attempt) + 1) AS found, 1 AS allowed
         FROM every
         WHERE occurrence_key IN (SELECT occurrence_key FROM planned)
         GROUP BY occurrence_key HAVING found > allowed
+        UNION ALL
+        SELECT 'occurrence', message_id, 1, 0 FROM planned
+        WHERE occurrence_key <> concat_ws('|', campaign, step, anchor, unit)
         """,
     )
 
@@ -174,31 +175,6 @@ def _attempts() -> AuditQuery:
     )
 
 
-def _repeat(campaigns: Sequence[Campaign]) -> Iterator[AuditQuery]:
-    """A campaign speaks once to a unit, or again only after its pause."""
-    values = ", ".join(f"({literal(c.campaign)}, {_pause(c.repeat_after)})" for c in campaigns)
-    if not values:
-        return
-    yield AuditQuery(
-        "already_sent",
-        f"""
-        WITH rules(campaign, pause) AS (VALUES {values}),
-        alive AS (
-            SELECT message_id, campaign, unit, contact_at FROM planned
-            UNION ALL
-            SELECT message_id, campaign, unit, contact_at FROM contacts
-            WHERE state IN {_texts(OCCURRENCE_STATES)}
-        )
-        SELECT 'already_sent' AS rule, p.message_id, count(*) + 1 AS found, 1 AS allowed
-        FROM planned p JOIN rules r ON r.campaign = p.campaign
-        JOIN alive a ON a.campaign = p.campaign AND a.unit = p.unit
-            AND a.message_id <> p.message_id
-        WHERE r.pause IS NULL OR abs(epoch_us(a.contact_at) - epoch_us(p.contact_at)) < r.pause
-        GROUP BY p.message_id
-        """,
-    )
-
-
 def _day(policy: Policy, moment: Moment) -> AuditQuery:
     """No customer gets more than the day's messages, control counted, exempt ones not."""
     return AuditQuery(
@@ -208,12 +184,12 @@ def _day(policy: Policy, moment: Moment) -> AuditQuery:
             SELECT message_id, customer_id, contact_at, category, true AS is_planned FROM planned
             UNION ALL
             SELECT message_id, customer_id, contact_at, category, false FROM contacts
-            WHERE state IN {_texts(OCCURRENCE_STATES)}
+            WHERE state IN {texts(OCCURRENCE_STATES)}
         )
         SELECT 'day_slot' AS rule, max(message_id) FILTER (is_planned) AS message_id,
             count(*) AS found, {policy.winners_per_day} AS allowed
         FROM taking
-        WHERE category NOT IN {_texts(policy.exempt)}
+        WHERE category NOT IN {texts(policy.exempt)}
             AND customer_id IN (SELECT customer_id FROM planned)
         GROUP BY customer_id, timezone($zone, contact_at)::DATE
         HAVING found > allowed AND count(*) FILTER (is_planned) > 0
@@ -240,10 +216,10 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
         WITH counted AS (
             SELECT message_id, customer_id, category, epoch_us(contact_at) AS us,
                 true AS is_planned
-            FROM planned WHERE state IN {_texts(CONTACT_STATES)}{scope}
+            FROM planned WHERE state IN {texts(CONTACT_STATES)}{scope}
             UNION ALL
             SELECT message_id, customer_id, category, epoch_us(contact_at), false
-            FROM contacts WHERE state IN {_texts(CONTACT_STATES)}{scope}
+            FROM contacts WHERE state IN {texts(CONTACT_STATES)}{scope}
                 AND customer_id IN (SELECT customer_id FROM planned)
         ),
         windows AS (
@@ -257,7 +233,7 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
             {cap.max} AS allowed
         FROM counted m JOIN windows w ON w.customer_id = m.customer_id
             AND w.begins <= m.us AND w.begins > m.us - {max(per, 1)}
-        WHERE m.is_planned AND m.category NOT IN {_texts(policy.exempt)} AND w.held > {cap.max}
+        WHERE m.is_planned AND m.category NOT IN {texts(policy.exempt)} AND w.held > {cap.max}
         GROUP BY m.message_id
         """,
     )
@@ -285,7 +261,7 @@ def _control(
         WITH rules(campaign, edge) AS (VALUES {shares}),
         expected AS (
             SELECT p.message_id, p.state, p.arm, CASE
-                WHEN p.category NOT IN {_texts(policy.exempt)}
+                WHEN p.category NOT IN {texts(policy.exempt)}
                     AND {everywhere} < {_edge(universal.share if universal else 0.0)}
                 THEN 'universal_control'
                 WHEN {own} < r.edge THEN 'control' END AS control
@@ -317,7 +293,7 @@ def _limits(campaigns: Sequence[Campaign], moment: Moment) -> Iterator[AuditQuer
             SELECT campaign, contact_at, true AS is_planned FROM planned
             UNION ALL
             SELECT campaign, contact_at, false FROM contacts
-            WHERE state IN {_texts(OCCURRENCE_STATES)}
+            WHERE state IN {texts(OCCURRENCE_STATES)}
         )
         SELECT 'limit' AS rule, NULL::VARCHAR AS message_id, count(*) AS found,
             any_value(r.most) AS allowed
@@ -329,17 +305,6 @@ def _limits(campaigns: Sequence[Campaign], moment: Moment) -> Iterator[AuditQuer
     )
 
 
-def _pause(repeat_after: timedelta | None) -> str:
-    if repeat_after is None:
-        return "NULL::BIGINT"
-    return f"{repeat_after // timedelta(microseconds=1)}::BIGINT"
-
-
 def _edge(share: float) -> str:
     """The first 64-bit number beyond the share, exactly."""
     return f"{int(share * 2**64)}::HUGEINT"
-
-
-def _texts(values: Sequence[str] | frozenset[str]) -> str:
-    """A list for IN; the empty text keeps it valid when there is nothing to list."""
-    return "(" + ", ".join(literal(str(value)) for value in ["", *sorted(values)]) + ")"

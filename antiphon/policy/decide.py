@@ -1,5 +1,8 @@
 """Who is written to: every candidate gets one decision, with the first rule that bound it.
 
+A candidate is a touch (a campaign, or one step of its chain) and a customer. Limits, arms and the
+repeat rule are the campaign's, whatever its steps and cells.
+
 `judge` works on one bucket of customers and knows nothing of the others; `settle` takes the
 survivors of all buckets and applies what crosses customers: the campaigns' limits. Control is
 what is left in a control arm after that. Neither step depends on the order of rows, nor the
@@ -14,14 +17,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.models import Policy
+from antiphon.campaigns.touches import Touch
 from antiphon.policy.arbitration import Arbitration, arbitrate
 from antiphon.policy.arms import Arms, is_control
+from antiphon.policy.asked import Asked
 from antiphon.policy.candidates import RULES, Candidates, Chosen, expand, rule_names
 from antiphon.policy.caps import CATEGORIES, CHANNELS, Contacts, relevant
+from antiphon.policy.cells import Cells
 from antiphon.policy.chance import Numbers, keyed_numbers
 from antiphon.policy.columns import INSTANT, Indices, instants, one_of, positions, same, texts
 from antiphon.policy.moment import Moment
+from antiphon.policy.occasions import OCCASIONS, Occasions, first_open
 from antiphon.policy.repeats import Occurrences
 from antiphon.policy.rules import Outcome, Rule
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
@@ -31,7 +38,7 @@ DECISIONS = pa.schema(
     {
         "campaign": _FEW,
         "step": _FEW,
-        "cell": _FEW,
+        "cell": _MANY,
         "customer_id": _MANY,
         "unit": _MANY,
         "arm": _FEW,
@@ -44,10 +51,12 @@ DECISIONS = pa.schema(
         "occurrence_key": pa.string(),
         "anchor": pa.string(),
         "attempt": pa.int32(),
+        "due_at": INSTANT,
     }
 )
-"""One row per candidate. Held rows have no arm, occurrence, anchor and attempt, and no channel
-where none was left; `counters` is JSON of what the binding rule saw, null where it counts nothing.
+"""One row per candidate. Held rows have no arm, occurrence and attempt, an anchor only of their
+occasion, and no channel where none was left; `counters` is JSON of what the binding rule saw, null
+where it counts nothing. `due_at`: since when the occasion is due, null where there is none.
 """
 
 
@@ -66,32 +75,39 @@ class Judged:
 def judge(
     people: pa.Table,
     history: pa.Table,
-    campaigns: Sequence[Campaign],
+    touches: Sequence[Touch],
     policy: Policy,
     moment: Moment,
     *,
     salt: str,
+    occasions: pa.Table | None = None,
     numbers: Numbers = keyed_numbers,
 ) -> Judged:
-    """Decide one bucket. `campaigns` in the order of the bits of mask_0, mask_1, … (62 each).
+    """Decide one bucket. `touches` in the order of the bits of mask_0, mask_1, … (62 each).
 
-    `people` has one row per customer and one customer per unit (else ValueError); `history` has
-    the columns of the entity contacts and every contact of these customers, planned ones too.
-    Exempt campaigns go first: they need no slot and pass the caps, but the others see them.
+    `people` has one row per customer and one customer per unit (else ValueError), and a column
+    for each cross that a campaign names in `for_each`; `history` has the columns of the entity
+    contacts and every contact of these customers, planned ones too; `occasions` (OCCASIONS) may
+    hold those of others. Exempt campaigns go first: they need no slot and pass the caps, but the
+    others see them.
     """
-    customers, units = texts(people, "customer_id"), texts(people, "unit")
+    asked = Asked(people, touches)
+    customers, units = asked.customers, asked.units
     _refuse_doubles(customers, units)
     customer = positions(texts(history, "customer_id"), customers)
     is_unit = units.equals(customers) and history["unit"].equals(history["customer_id"])
     unit = customer if is_unit else positions(texts(history, "unit"), units)
     past = _Past(history, customer, people.num_rows, policy, moment)
-    pairs = expand(people, campaigns, policy, moment, Occurrences(history, unit, campaigns, moment))
-    arms = Arms(campaigns, policy, moment, salt, numbers)
+    due = OCCASIONS.empty_table() if occasions is None else occasions
+    chances = first_open(due, history, asked)
+    occurrences = Occurrences(history, unit, asked.names, moment)
+    pairs = expand(asked, policy, moment, occurrences, chances)
+    arms = Arms([touch.campaign for touch in touches], policy, moment, salt, numbers)
     free = pairs.open(_in(pairs.category, policy.exempt))
     rivals = _with_slot(pairs, past, policy)
 
     def of(rows: Chosen) -> tuple[npt.NDArray[np.int16], pa.Array]:
-        return pairs.campaign[rows], units.take(pa.array(pairs.customer[rows]))
+        return pairs.touch[rows], units.take(pa.array(pairs.customer[rows]))
 
     decided = arbitrate(
         pairs.contacts(rivals),
@@ -102,20 +118,20 @@ def judge(
         tie=lambda tied: arms.ties(*of(rivals[tied])),
         is_control=lambda winners: is_control(arms.control(*of(rivals[winners]))),
     )
-    lost_to = _apply(pairs, rivals, decided)
-    words = _Words(customers, units, campaigns, rule_names(policy), arms.words)
+    _apply(pairs, rivals, decided)
+    words = _Words(asked, rule_names(policy), arms.words, Cells(people, touches), chances)
     winners, losers = pairs.open(), np.flatnonzero(pairs.rule >= 0)
     return Judged(
         _survivors(pairs, winners, words, arms.of(*of(winners))),
-        _held(pairs, losers, words, lost_to),
-        past.used_today(campaigns),
+        _held(pairs, losers, words),
+        past.used_today(asked.names),
     )
 
 
 def settle(
     survivors: Sequence[pa.Table],
     used_today: Mapping[str, int],
-    campaigns: Sequence[Campaign],
+    touches: Sequence[Touch],
     *,
     salt: str,
     numbers: Numbers = keyed_numbers,
@@ -125,14 +141,15 @@ def settle(
     The limit counts control rows too: it cuts what would be sent, by a stable order by chance.
     """
     table = pa.concat_tables([DECISIONS.empty_table(), *survivors])
-    campaign = positions(texts(table, "campaign"), [c.campaign for c in campaigns])
-    counts = np.bincount(campaign, minlength=len(campaigns))
+    most = {touch.name: touch.campaign.limits.messages_per_day for touch in touches}
+    campaign = positions(texts(table, "campaign"), list(most))
+    counts = np.bincount(campaign, minlength=len(most))
     room = {
-        position: max(each.limits.messages_per_day - used_today.get(each.campaign, 0), 0)
-        for position, each in enumerate(campaigns)
-        if each.limits.messages_per_day is not None
+        position: max(limit - used_today.get(name, 0), 0)
+        for position, (name, limit) in enumerate(most.items())
+        if limit is not None
     }
-    over = [position for position, most in room.items() if counts[position] > most]
+    over = [position for position, left in room.items() if counts[position] > left]
     if not over:
         return table
     rows = np.flatnonzero(np.isin(campaign, over))
@@ -144,9 +161,11 @@ def settle(
         mine = campaign[rows] == position
         kept[rows[mine][np.argsort(drawn[mine], kind="stable")[room[position] :]]] = False
     cut = table.filter(pa.array(~kept))
-    return pa.concat_tables(
-        [table.filter(pa.array(kept)), _beyond(cut, campaign[~kept], campaigns, used_today)]
-    )
+    counters = [
+        f'{{"max":{limit},"used":{used_today.get(name, 0)}}}' for name, limit in most.items()
+    ]
+    beyond = one_of(campaign[~kept], counters, pa.int32())
+    return pa.concat_tables([table.filter(pa.array(kept)), _beyond(cut, beyond)])
 
 
 class _Past:
@@ -169,9 +188,8 @@ class _Past:
         counted = (positions(states, sorted(CONTACT_STATES)) >= 0) & (customer >= 0)
         self.contacts = Contacts(customer, at, channel, category).where(counted)
 
-    def used_today(self, campaigns: Sequence[Campaign]) -> dict[str, int]:
+    def used_today(self, names: Sequence[str]) -> dict[str, int]:
         """Campaign → messages and control rows of this day."""
-        names = [campaign.campaign for campaign in campaigns]
         position = positions(self._campaign.filter(pa.array(self._today)), names)
         counts = np.bincount(position[position >= 0], minlength=len(names))
         return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
@@ -181,15 +199,11 @@ class _Past:
 class _Words:
     """What the codes of candidates stand for."""
 
-    customers: pa.Array
-    units: pa.Array
-    campaigns: Sequence[Campaign]
+    asked: Asked
     rules: Sequence[str]
     arms: Sequence[str]
-
-    @property
-    def campaign_names(self) -> list[str]:
-        return [campaign.campaign for campaign in self.campaigns]
+    cells: Cells
+    occasions: Occasions
 
 
 def _refuse_doubles(customers: pa.Array, units: pa.Array) -> None:
@@ -216,39 +230,45 @@ def _with_slot(pairs: Candidates, past: _Past, policy: Policy) -> Chosen:
     return needing[past.slots[pairs.customer[needing]] > 0]
 
 
-def _apply(pairs: Candidates, rivals: Chosen, decided: Arbitration) -> npt.NDArray[np.int16]:
-    """Record what the arbitration decided; for each candidate the campaign it lost to."""
-    lost_to = np.full(len(pairs.rule), -1, np.int16)
+def _apply(pairs: Candidates, rivals: Chosen, decided: Arbitration) -> None:
+    """Record what the arbitration decided."""
     capped, lost = decided.cap >= 0, decided.lost_to >= 0
     pairs.rule[rivals[capped]] = decided.cap[capped] + len(RULES)
     if capped.any():
         texts_ = pa.concat_arrays(decided.texts)
         pairs.counters.set(rivals[capped], decided.counter[capped], texts_)
     pairs.rule[rivals[lost]] = RULES[Rule.LOST_TO]
-    lost_to[rivals[lost]] = pairs.campaign[rivals[decided.lost_to[lost]]]
-    return lost_to
+    pairs.lost_to[rivals[lost]] = pairs.owner[rivals[decided.lost_to[lost]]]
 
 
 def _columns(pairs: Candidates, rows: Chosen, words: _Words) -> dict[str, pa.Array]:
+    asked, occasions = words.asked, words.occasions
     customer: Indices = pairs.customer[rows]
-    return {
-        "campaign": one_of(pairs.campaign[rows], words.campaign_names, pa.int16()),
-        "step": same("", len(rows)),
-        "cell": same("", len(rows)),
-        "customer_id": pa.DictionaryArray.from_arrays(pa.array(customer), words.customers),
-        "unit": pa.DictionaryArray.from_arrays(pa.array(customer), words.units),
+    touch = pairs.touch[rows]
+    steps = list(dict.fromkeys(each.step for each in asked.touches))
+    step = np.array([steps.index(each.step) for each in asked.touches], np.int16)
+    return occasions.columns(pairs.occasion[rows]) | {
+        "campaign": one_of(pairs.owner[rows], asked.names, pa.int16()),
+        "step": one_of(step[touch], steps, pa.int16()),
+        "cell": words.cells.of(touch, customer),
+        "customer_id": pa.DictionaryArray.from_arrays(pa.array(customer), asked.customers),
+        "unit": pa.DictionaryArray.from_arrays(pa.array(customer), asked.units),
         "channel": one_of(pairs.channel[rows].astype(np.int16), CHANNELS, pa.int16()),
         "planned_at": pa.array(pairs.planned[rows]).cast(INSTANT),
     }
 
 
 def _survivors(
-    pairs: Candidates, rows: Chosen, words: _Words, arm: npt.NDArray[np.int16]
+    pairs: Candidates,
+    rows: Chosen,
+    words: _Words,
+    arm: npt.NDArray[np.int16],
 ) -> pa.Table:
     columns = _columns(pairs, rows, words)
-    once = np.array([campaign.repeat_after is None for campaign in words.campaigns], np.bool_)
+    once = np.array([t.campaign.repeat_after is None for t in words.asked.touches], np.bool_)
     ordinal = pa.array(pairs.ordinal[rows]).cast(pa.string())
-    anchor = pc.if_else(pa.array(once[pairs.campaign[rows]]), "once", ordinal)
+    standing = pc.if_else(pa.array(once[pairs.touch[rows]]), "once", ordinal)
+    anchor = pc.coalesce(columns["anchor"], standing) if "anchor" in columns else standing
     outcomes = [Outcome.SEND, Outcome.CONTROL]
     return _table(
         len(rows),
@@ -258,7 +278,7 @@ def _survivors(
             "outcome": one_of(is_control(arm).astype(np.int16), outcomes, pa.int16()),
             "occurrence_key": pc.binary_join_element_wise(
                 columns["campaign"].cast(pa.string()),
-                "",
+                columns["step"].cast(pa.string()),
                 anchor,
                 columns["unit"].cast(pa.string()),
                 "|",
@@ -269,41 +289,33 @@ def _survivors(
     )
 
 
-def _held(
-    pairs: Candidates, rows: Chosen, words: _Words, lost_to: npt.NDArray[np.int16]
-) -> pa.Table:
+def _held(pairs: Candidates, rows: Chosen, words: _Words) -> pa.Table:
     return _table(
         len(rows),
         _columns(pairs, rows, words)
         | {
             "outcome": same(Outcome.HELD, len(rows)),
             "rule": one_of(pairs.rule[rows], words.rules, pa.int16()),
-            "lost_to": one_of(lost_to[rows], words.campaign_names, pa.int16()),
+            "lost_to": one_of(pairs.lost_to[rows], words.asked.names, pa.int16()),
             "counters": pairs.counters.column(rows),
         },
     )
 
 
-def _beyond(
-    table: pa.Table,
-    campaign: Indices,
-    campaigns: Sequence[Campaign],
-    used_today: Mapping[str, int],
-) -> pa.Table:
+def _beyond(table: pa.Table, counters: pa.Array) -> pa.Table:
     """Rows cut by their campaign's limit."""
-    counters = [
-        f'{{"max":{each.limits.messages_per_day},"used":{used_today.get(each.campaign, 0)}}}'
-        for each in campaigns
-    ]
-    columns = {name: table.column(name) for name in DECISIONS.names[:8] if name != "arm"}
+    kept = ("campaign", "step", "cell", "customer_id", "unit", "channel", "planned_at", "due_at")
+    columns = {name: table.column(name) for name in kept}
     length = table.num_rows
+    anchor = table.column("anchor")
     return _table(
         length,
         columns
         | {
             "outcome": same(Outcome.HELD, length),
             "rule": same(Rule.LIMIT, length),
-            "counters": one_of(campaign, counters, pa.int32()),
+            "counters": counters,
+            "anchor": pc.if_else(pc.is_valid(columns["due_at"]), anchor, None),
         },
     )
 

@@ -46,11 +46,12 @@ class Occurrences:
     """What each campaign has said to each unit so far."""
 
     def __init__(
-        self, history: pa.Table, unit: Indices, campaigns: Sequence[Campaign], moment: Moment
+        self, history: pa.Table, unit: Indices, names: Sequence[str], moment: Moment
     ) -> None:
-        """`unit`: for each row of history the position of its unit, −1 where it is none of ours."""
-        self._day_start = moment.day_bounds()[0]
-        campaign = positions(texts(history, "campaign"), [c.campaign for c in campaigns])
+        """`unit`: for each row of history the position of its unit, −1 where it is none of ours;
+        `names`: of the campaigns, each once."""
+        self.day_start = moment.day_bounds()[0]
+        campaign = positions(texts(history, "campaign"), names)
         known = np.flatnonzero((unit >= 0) & (campaign >= 0))
         self._units = int(unit.max(initial=-1)) + 1
         key = campaign[known].astype(np.int64) * self._units + unit[known]
@@ -69,15 +70,22 @@ class Occurrences:
 
         key = key[first]
         self._unit = key % max(self._units, 1)
-        self._bounds = np.searchsorted(key, np.arange(len(campaigns) + 1) * self._units)
+        self._bounds = np.searchsorted(key, np.arange(len(names) + 1) * self._units)
         self._alive_at, self._at = latest(np.where(alive, at, NEVER)), latest(at)
         self._alive_step, self._step = latest(np.where(alive, step, 0)), latest(step)
         self._attempt = latest(attempt)
 
+    def spoken_at(self, position: int, unit: Indices) -> Instants:
+        """When a campaign last spoke to each unit, whatever of; NEVER where it has not."""
+        place, known = self._find(position, unit)
+        if not len(self._alive_at):
+            return np.full(len(unit), NEVER, np.int64)
+        return np.where(known, self._alive_at[place], NEVER)
+
     def verdict(
         self, position: int, campaign: Campaign, unit: Indices, planned: Instants
     ) -> Verdict:
-        """Judge one campaign's candidates (`unit`: positions among the units).
+        """Judge the candidates of one standing campaign (`unit`: positions among the units).
 
         Twice on one day is refused whatever the rule says, so that a day decided again adds
         nothing. A dead occurrence (every attempt refused, withdrawn or expired) is tried again
@@ -105,7 +113,7 @@ class Occurrences:
         step = of(self._step, 0)
         ordinal, tried = step >> _ATTEMPT_BITS, step & ((1 << _ATTEMPT_BITS) - 1)
         is_dead = of(self._alive_step, 0) >> _ATTEMPT_BITS != ordinal
-        sent = spoken & ((planned < np.where(spoken, last, 0) + pause) | (last >= self._day_start))
+        sent = spoken & ((planned < np.where(spoken, last, 0) + pause) | (last >= self.day_start))
         exhausted = ~sent & is_dead & (tried >= MAX_ATTEMPTS)
         waited = exhausted & (planned >= np.where(known, of(self._at, 0), 0) + pause)
         again = is_dead & ~waited
@@ -134,14 +142,18 @@ def _ordinals(anchors: pa.Array) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def last_texts(last: Instants, campaign: Campaign) -> tuple[Indices, pa.Array]:
-    """The counters of `already_sent`: for each time the position of its text, and the texts."""
+def last_texts(last: Instants, campaign: Campaign, bound: str = "") -> tuple[Indices, pa.Array]:
+    """The counters of `already_sent`: for each time the position of its text, and the texts.
+
+    `bound`: what binds a campaign that speaks on occasions (`occasion`, `pause` or `day`).
+    """
     encoded = pa.array(last).dictionary_encode()
     rule = (
         '"repeat_after":null'
         if campaign.repeat_after is None
         else f'"repeat_after":{campaign.repeat_after // MICROSECOND // 1_000_000}'
     )
+    rule += f',"bound":"{bound}"' if bound else ""
     times = instant_texts(encoded.dictionary.to_numpy(zero_copy_only=False))
     json = pc.binary_join_element_wise('{"last":"', times, '",' + rule + "}", "")
     return encoded.indices.to_numpy(zero_copy_only=False), json

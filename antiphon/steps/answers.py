@@ -1,4 +1,4 @@
-"""Answers about one customer: why each campaign wrote or did not, and what they would get."""
+"""Why each campaign wrote to a customer, or did not."""
 
 # ruff: noqa: S608
 
@@ -7,30 +7,23 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import pyarrow as pa
-
-from antiphon import keys
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import touches
-from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
 from antiphon.ledger import Run
-from antiphon.message.content import Email, Sms
-from antiphon.message.templates import MessageHeld
-from antiphon.message.values import pack, unpack
-from antiphon.policy.explain import explain
-from antiphon.policy.moment import Moment
+from antiphon.policy.explain import explain, explain_entry
 from antiphon.project import Project, with_files
 from antiphon.quoting import literal
-from antiphon.steps.composing import signer_of, templates_of
-from antiphon.steps.frames import build_frames, last_constants, touch_conditions
-from antiphon.steps.planning import scratch
+from antiphon.steps.composing import occasions_sql
 from antiphon.steps.run import todays_campaigns
+
+FLOWS = ("daily", "triggers")
+Found = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was decided of one campaign and one customer, in plain words."""
+    """What was decided of one campaign (or one step of it) and one customer, in plain words."""
 
     campaign: str
     outcome: str
@@ -42,11 +35,13 @@ def why(
 ) -> tuple[Run, list[Answer]]:
     """Every campaign of the day (absent: of the latest run), by name, and the run asked.
 
-    Of several runs on one day the one that chose to write speaks, else the latest.
+    Of several runs on one day the one that chose to write speaks, else the latest. A chain has an
+    answer for each step that was due, else one that says where the customer stands in it.
     """
-    runs = [one for one in project.ledger.runs.latest("daily", 1000) if not one.dry_run]
+    runs = [one for flow in FLOWS for one in project.ledger.runs.latest(flow, 1000)]
+    runs.sort(key=lambda run: (run.business_day, run.as_of), reverse=True)
     snapshot = project.lake.current()
-    decided = [one for one in runs if snapshot.files("decisions", one.run_id)]
+    decided = [one for one in runs if not one.dry_run and snapshot.files("decisions", one.run_id)]
     if day:
         decided = [one for one in decided if one.business_day == day]
     if not decided:
@@ -54,28 +49,30 @@ def why(
             f"no decisions are kept{f' of {day}' if day else ''}: `antiphon runs` lists the runs."
         )
     latest = decided[0]
-    same_day = [one.run_id for one in decided if one.business_day == latest.business_day]
+    same_day = [one for one in decided if one.business_day == latest.business_day]
     files = project.ledger.contents.files(latest.files_hash or "")
     pinned = with_files(project.root, files, project.clock)
-    rows = _decisions(project, customer_id, same_day)
+    rows = _decisions(project, customer_id, [one.run_id for one in same_day])
     campaigns = todays_campaigns(pinned, latest.business_day, [only] if only else None)
-    zone = pinned.configuration.settings.business.timezone
+    silent = _Silent(project, pinned, customer_id, latest)
+    policy = pinned.configuration.policy
     answers = []
     for campaign in campaigns:
-        row = rows.get(campaign.campaign)
-        words = (
-            explain(row, pinned.configuration.policy, campaign, zone=zone)
-            if row
-            else "not in the audience"
-        )
-        answers.append(Answer(campaign.campaign, row["outcome"] if row else "", words))
+        found = [
+            (touch, row)
+            for touch in touches([campaign])
+            if (row := rows.get((touch.name, touch.step)))
+        ]
+        answers += [
+            Answer(campaign.campaign, row["outcome"], explain(row, policy, touch, zone=silent.zone))
+            for touch, row in found
+        ] or [Answer(campaign.campaign, "", silent.words(campaign))]
     return latest, answers
 
 
-def _decisions(
-    project: Project, customer_id: str, run_ids: Sequence[str]
-) -> dict[str, Mapping[str, Any]]:
-    """Campaign → its decision on the customer: the first that wrote, else that of the latest run.
+def _decisions(project: Project, customer_id: str, run_ids: Sequence[str]) -> Found:
+    """Campaign and step → the decision on the customer: the first that wrote, else that of the
+    latest run.
 
     `run_ids`: newest first.
     """
@@ -86,118 +83,66 @@ def _decisions(
         )
         if not known:
             raise UserFilesError(f"there is no customer {customer_id!r} in the lake.")
-        found: dict[str, Mapping[str, Any]] = {}
+        found: dict[tuple[str, str], Mapping[str, Any]] = {}
         for run_id in run_ids:
-            paths = ", ".join(f"'{path}'" for path in snapshot.files("decisions", run_id))
+            paths = ", ".join(literal(str(path)) for path in snapshot.files("decisions", run_id))
             source = f"read_parquet([{paths}], union_by_name = true)"
             sql = f"SELECT * FROM {source} WHERE customer_id = $1"
             for row in session.arrow(sql, [customer_id]).to_pylist():
-                before = found.get(row["campaign"])
+                key = row["campaign"], row["step"]
+                before = found.get(key)
                 if before is None or (before["outcome"] == "held" != row["outcome"]):
-                    found[row["campaign"]] = row
+                    found[key] = row
     return found
 
 
 @dataclass(frozen=True)
-class Preview:
-    """One message as a customer would get it. `held`: why it could not be printed for them."""
+class _Silent:
+    """Why a campaign had nothing to decide on a customer."""
 
+    project: Project
+    pinned: Project
     customer_id: str
-    in_audience: bool
-    arm: str
-    channel: str
-    language: str
-    content: Email | Sms | None
-    held: str = ""
+    run: Run
 
+    @property
+    def zone(self) -> str:
+        """The business time zone."""
+        return self.pinned.configuration.settings.business.timezone
 
-def preview(project: Project, name: str, customer_id: str | None = None) -> list[Preview]:
-    """Each variant and channel of a campaign for a customer (absent: one of its audience)."""
-    campaign = project.configuration.campaigns.get(name)
-    if campaign is None:
-        there = ", ".join(project.configuration.campaigns)
-        raise UserFilesError(f"there is no campaign {name!r}. There are: {there}.")
-    zone = project.configuration.settings.business.timezone
-    moment = Moment(project.clock(), business_day(project.clock(), zone), zone)
-    person = _person(project, campaign, moment, customer_id)
-    templates = templates_of(project)
-    links = signer_of(project).links(keys.digest("preview", name, person["customer_id"]))
-    language = templates.language(person["language"])
-    previews = []
-    for arm in campaign.arms:
-        for channel in campaign.channels:
-            names = templates.needed(campaign.message, arm, language, channel)
-            values = unpack(pack(campaign, moment.business_day, person, names))
-            content: Email | Sms | None = None
-            held = ""
-            try:
-                content = templates.render(campaign.message, arm, language, channel, values, links)
-            except MessageHeld as error:
-                held = str(error)
-            previews.append(
-                Preview(
-                    person["customer_id"],
-                    bool(person["in_audience"]),
-                    arm,
-                    channel,
-                    language,
-                    content,
-                    held,
-                )
+    def words(self, campaign: Campaign) -> str:
+        """One sentence."""
+        if campaign.chain:
+            return explain_entry(self._entry(campaign), zone=self.zone)
+        if not (campaign.on or campaign.anniversary):
+            return "not in the audience"
+        return (
+            "something is due, but not in the audience" if self._due(campaign) else "nothing is due"
+        )
+
+    def _entry(self, campaign: Campaign) -> Mapping[str, Any] | None:
+        """The customer's latest entry into the chain."""
+        with self.project.lake.session(self.project.lake.current()) as session:
+            rows = session.arrow(
+                "SELECT * FROM enrolments WHERE campaign = $1 AND customer_id = $2 "
+                "ORDER BY entered_at DESC, anchor DESC LIMIT 1",
+                [campaign.campaign, self.customer_id],
+            ).to_pylist()
+        return rows[0] if rows else None
+
+    def _due(self, campaign: Campaign) -> bool:
+        """Whether the run found an occasion of the campaign for the customer."""
+        snapshot = self.project.lake.current()
+        paths = snapshot.files("occasions", self.run.run_id)
+        only = self.run.parameters.get("campaigns")
+        every = touches(todays_campaigns(self.pinned, self.run.business_day, only))
+        places = [str(k) for k, touch in enumerate(every) if touch.name == campaign.campaign]
+        if not places:
+            return False
+        with self.project.lake.session(snapshot) as session:
+            ((count,),) = session.rows(
+                f"SELECT count(*) FROM {occasions_sql(paths)} "
+                f"WHERE customer_id = $1 AND touch IN ({', '.join(places)})",
+                [self.customer_id],
             )
-    return previews
-
-
-def _person(
-    project: Project, campaign: Campaign, moment: Moment, customer_id: str | None
-) -> Mapping[str, Any]:
-    """One customer's frame, personal columns included, and whether the audience holds them."""
-    snapshot = project.lake.current()
-    if snapshot.id == 0:
-        raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
-    buckets = (
-        range(snapshot.buckets)
-        if customer_id is None
-        else [keys.bucket_of(customer_id, snapshot.buckets)]
-    )
-    for bucket in buckets:
-        with project.lake.session(snapshot, bucket=bucket) as session:
-            asked = "" if customer_id is None else f"WHERE customer_id = {literal(customer_id)}"
-            people = session.arrow(f"SELECT customer_id FROM customers {asked}")
-        if people.num_rows and (found := _found(project, campaign, moment, people, customer_id)):
-            return found
-    if customer_id is None:
-        raise UserFilesError(
-            f"nobody is in the audience of {campaign.campaign} today. Name a --customer."
-        )
-    raise UserFilesError(f"there is no customer {customer_id!r} in the lake.")
-
-
-def _found(
-    project: Project,
-    campaign: Campaign,
-    moment: Moment,
-    people: pa.Table,
-    customer_id: str | None,
-) -> Mapping[str, Any] | None:
-    """The customer, or the first of these people who is in the audience and may be reached."""
-    spoken = touches([campaign])[:1]
-    (condition,) = touch_conditions(project.configuration, spoken)
-    lake, features = project.lake, project.configuration.features
-    wanted = "TRUE" if customer_id else "in_audience AND email_reachable"
-    with scratch(lake.path) as folder, lake.session(lake.current()) as session:
-        frames = build_frames(
-            project,
-            lake.current(),
-            moment,
-            spoken,
-            folder,
-            needed=features,
-            only=people,
-            constants=last_constants(project),
-        )
-        rows = session.arrow(
-            f"SELECT *, coalesce({condition.sql}, false) AS in_audience "
-            f"FROM {frames.relation()} AS frame WHERE {wanted} ORDER BY customer_id LIMIT 1"
-        ).to_pylist()
-    return rows[0] if rows else None
+        return bool(count)

@@ -2,28 +2,37 @@
 
 # ruff: noqa: S608  (names are our columns, values come from checked configuration)
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import pyarrow as pa
 
 from antiphon import keys
+from antiphon.audience.cell_values import cell_texts
+from antiphon.audience.expressions import RELATION
 from antiphon.audience.frame import PERSONAL
-from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.configuration import Configuration
+from antiphon.campaigns.touches import Touch
 from antiphon.lake import Session
 from antiphon.ledger import Ledger
 from antiphon.message.links import LinkSigner
+from antiphon.message.packing import Values
 from antiphon.message.templates import MessageHeld, TemplateFault, Templates
-from antiphon.message.values import packed_sql, unpack
+from antiphon.message.values import unpack
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
-from antiphon.quoting import literal
+from antiphon.quoting import literal, quoted
 from antiphon.steps.frames import Frames
 
 RISKY_ROWS = 20_000  # of one campaign; beyond, the dispatcher holds what cannot be printed
 ADDRESSES = {"email": "email_address", "sms": "phone_e164"}
 PROOFS = 3  # of each kind
+NO_OCCASIONS = (
+    "(SELECT 0 AS touch, '' AS customer_id, '' AS anchor, NULL::TIMESTAMPTZ AS due_at, "
+    "NULL::VARCHAR AS product_id, NULL::VARCHAR AS value WHERE false)"
+)
 
 
 def templates_of(project: Project) -> Templates:
@@ -31,7 +40,44 @@ def templates_of(project: Project) -> Templates:
     configuration = project.configuration
     features = {name: feature.type for name, feature in configuration.features.items()}
     files = configuration.files.under("templates")
-    return Templates.of(files, features, configuration.settings)
+    crosses = {name: one.dimensions for name, one in configuration.definitions.crosses.items()}
+    return Templates.of(files, features, configuration.settings, crosses)
+
+
+def used_by(templates: Templates, touch: Touch, root: str = "customer") -> frozenset[str]:
+    """The values of a root that any variant, language or channel of a touch uses."""
+    return frozenset().union(
+        *(
+            templates.needed(touch.message, arm, language, channel, root)
+            for arm in touch.campaign.arms
+            for language in templates.tree.languages
+            for channel in touch.channels
+        )
+    )
+
+
+def cells_of(configuration: Configuration, touch: Touch) -> dict[str, str]:
+    """What `cell` says in a touch's templates: name → SQL over the frame; empty without a cross."""
+    crossing = configuration.definitions.crosses.get(touch.campaign.for_each or "")
+    return cell_texts(touch.campaign, crossing) if crossing else {}
+
+
+def occasions_sql(paths: Collection[Path]) -> str:
+    """A relation with the occasions in these files, or with none."""
+    files = ", ".join(literal(str(path)) for path in paths)
+    return f"read_parquet([{files}])" if files else NO_OCCASIONS
+
+
+def occasion_sql(zone: str, after: str) -> str:
+    """The struct `occasion` of templates, of an occasion `o` with its product `product`.
+
+    It is due so many seconds `after` what it starts from.
+    """
+    began = f"timezone({literal(zone)}, o.due_at) - to_seconds({after})"
+    return (
+        f"struct_pack(day := ({began})::DATE, product_id := o.product_id, "
+        "product_name := product.name, value := o.value)"
+    )
 
 
 def signer_of(project: Project) -> LinkSigner:
@@ -58,52 +104,73 @@ class Composer:
         """For the links of those rendered here."""
         return signer_of(self.project)
 
-    def choose(self, settled: pa.Table, frames: Frames, campaigns: Sequence[Campaign]) -> None:
-        """Make `chosen`, once: survivors (DECISIONS) with the customers' values templates use."""
-        names = {*ADDRESSES.values(), "language"}.union(*(self.needed(c) for c in campaigns))
+    def choose(
+        self,
+        settled: pa.Table,
+        frames: Frames,
+        touches: Sequence[Touch],
+        occasions: Collection[Path] = (),
+    ) -> None:
+        """Make `chosen`, once: survivors (DECISIONS), with the values templates use: the customer's
+        in the struct `frame`, those of the occasion in `occasion`."""
+        cells = {name for touch in touches for name in self._cell_columns(touch)}
+        names = {*ADDRESSES.values(), "language", *cells}.union(*map(self.needed, touches))
+        values = ", ".join(
+            f"{quoted(name)} := {'c' if name in PERSONAL else RELATION}.{quoted(name)}"
+            for name in sorted(names)
+        )
+        places = [
+            {"touch": place, "campaign": t.name, "step": t.step, "after": t.after.total_seconds()}
+            for place, t in enumerate(touches)
+        ]
         self.session.register("settled", settled)
-        wanted = ", ".join(
-            f'{"c" if name in PERSONAL else "f"}."{name}"'
-            for name in sorted(names - {"customer_id", "unit"})
-        )
-        self.session.execute(
-            f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT s.*, {wanted} FROM settled s "
-            f"JOIN {frames.relation()} f ON f.customer_id = s.customer_id "
-            "JOIN customers c ON c.customer_id = s.customer_id WHERE s.outcome <> 'held'"
-        )
+        self.session.register("places", pa.Table.from_pylist(places, schema=_PLACES))
+        self.session.execute(f"""
+            CREATE OR REPLACE TEMP TABLE chosen AS
+            SELECT s.*, struct_pack({values}) AS frame,
+                {occasion_sql(self.moment.zone, "places.after")} AS occasion
+            FROM settled s
+            JOIN places USING (campaign, step)
+            JOIN {frames.relation()} AS {RELATION} ON {RELATION}.customer_id = s.customer_id
+            JOIN customers c ON c.customer_id = s.customer_id
+            LEFT JOIN {occasions_sql(occasions)} o
+                ON o.touch = places.touch AND o.customer_id = s.customer_id AND o.anchor = s.anchor
+            LEFT JOIN products product ON product.product_id = o.product_id
+            WHERE s.outcome <> 'held'
+        """)
 
-    def needed(self, campaign: Campaign) -> frozenset[str]:
-        """The customers' values that any variant, language or channel of a campaign uses."""
-        return frozenset().union(
-            *(
-                self.templates.needed(campaign.message, arm, language, channel)
-                for arm in campaign.arms
-                for language in self.templates.tree.languages
-                for channel in campaign.channels
-            )
-        )
+    def needed(self, touch: Touch) -> frozenset[str]:
+        """The customers' values that any variant, language or channel of a touch uses."""
+        return used_by(self.templates, touch)
 
-    def missing(self, campaign: Campaign) -> dict[str, str]:
+    def _cell_columns(self, touch: Touch) -> tuple[str, ...]:
+        """The columns of the frame from which a touch's `cell` is made."""
+        cross = touch.campaign.for_each
+        crosses = self.project.configuration.definitions.crosses
+        return (cross, *crosses[cross].dimensions) if cross in crosses else ()
+
+    def missing(self, touch: Touch) -> dict[str, str]:
         """Customer → the variable without a value, of those whose message cannot be printed.
 
         Only messages that lack a value their templates use are tried, at most RISKY_ROWS.
         """
         features = self.project.configuration.features
-        nullable = [name for name in self.needed(campaign) if features[name].nullable]
+        nullable = [f"frame.{quoted(n)}" for n in self.needed(touch) if features[n].nullable]
+        nullable += [f"occasion.{name}" for name in used_by(self.templates, touch, "occasion")]
         if not nullable:
             return {}
-        lacking = " OR ".join(f'"{name}" IS NULL' for name in nullable)
+        lacking = " OR ".join(f"{name} IS NULL" for name in nullable)
         rows = self.session.rows(
-            f"{self._messages_sql(campaign)} AND outcome = 'send' AND ({lacking}) "
+            f"{self._messages_sql(touch)} AND outcome = 'send' AND ({lacking}) "
             f"ORDER BY customer_id LIMIT {RISKY_ROWS}"
         )
-        names = list(self._columns(campaign))
+        names = list(self._columns(touch))
         held = {}
         for row in rows:
             message = dict(zip(names, row, strict=True))
             try:
                 self.templates.render(
-                    campaign.message,
+                    touch.message,
                     message["arm"],
                     message["language"],
                     message["channel"],
@@ -116,15 +183,15 @@ class Composer:
                 continue  # the proof of the render step says so for the whole campaign
         return held
 
-    def messages(self, campaign: Campaign) -> pa.Table:
+    def messages(self, touch: Touch) -> pa.Table:
         """Rows for the outbox (ledger.planning.PLAN_SCHEMA), control rows included."""
-        return self.session.arrow(self._messages_sql(campaign))
+        return self.session.arrow(self._messages_sql(touch))
 
-    def proofs(self, campaign: Campaign) -> list[str]:
+    def proofs(self, touch: Touch) -> list[str]:
         """Messages to render before release: of each variant, language and channel those with the
         longest, emptiest and oddest (least ASCII) values."""
         rows = self.session.rows(f"""
-            WITH m AS ({self._messages_sql(campaign)} AND outcome = 'send'),
+            WITH m AS ({self._messages_sql(touch)} AND outcome = 'send'),
             ranked AS (
                 SELECT message_id,
                     row_number() OVER (kind ORDER BY length(values_json) DESC, message_id) AS long,
@@ -138,47 +205,63 @@ class Composer:
         """)
         return [message_id for (message_id,) in rows]
 
-    def _messages_sql(self, campaign: Campaign) -> str:
-        columns = ", ".join(f"{sql} AS {name}" for name, sql in self._columns(campaign).items())
-        return f"SELECT {columns} FROM chosen WHERE campaign = '{campaign.campaign}'"
+    def _messages_sql(self, touch: Touch) -> str:
+        columns = ", ".join(f"{sql} AS {name}" for name, sql in self._columns(touch).items())
+        return (
+            f"SELECT {columns} FROM chosen "
+            f"WHERE campaign = {literal(touch.name)} AND step = {literal(touch.step)}"
+        )
 
-    def _columns(self, campaign: Campaign) -> dict[str, str]:
+    def _columns(self, touch: Touch) -> Mapping[str, str]:
         configuration = self.project.configuration
         types = {name: feature.type for name, feature in configuration.features.items()}
         salt = literal(configuration.settings.salt)
-        values = packed_sql(campaign, self.moment.business_day, self.needed(campaign), types)
-        seconds = int(campaign.expires_after.total_seconds())
+        values = Values(
+            touch,
+            self.moment.business_day,
+            self.needed(touch),
+            used_by(self.templates, touch, "occasion"),
+            cells_of(configuration, touch),
+        ).packed_sql(types)
+        seconds = int(touch.campaign.expires_after.total_seconds())
         plain = ("campaign", "step", "cell", "customer_id", "unit", "anchor", "arm", "channel")
-        addresses = " ".join(f"WHEN '{key}' THEN {name}" for key, name in ADDRESSES.items())
+        addresses = " ".join(f"WHEN '{key}' THEN frame.{name}" for key, name in ADDRESSES.items())
         return {
             "message_id": keys.digest_sql("message", salt, "occurrence_key", "attempt::VARCHAR"),
             "occurrence_key": "occurrence_key",
             "attempt": "attempt::BIGINT",
             **{name: f"chosen.{name}::VARCHAR" for name in plain},
-            "category": f"'{campaign.category}'",
+            "category": literal(touch.campaign.category),
             "values_json": f"CASE outcome WHEN 'send' THEN {values} ELSE '{{}}' END",
             "state": "CASE outcome WHEN 'send' THEN 'planned' ELSE 'control' END",
             "not_before": "planned_at",
             "expires_at": f"planned_at + to_seconds({seconds})",
             "planned_at": "planned_at",
             "address": f"CASE WHEN outcome = 'send' THEN CASE channel {addresses} END END",
-            "template_hash": f"'{self.templates.template_hash(campaign.message)}'",
+            "template_hash": literal(self.templates.template_hash(touch.message)),
             "language": self._language,
         }
 
     @cached_property
     def _language(self) -> str:
-        found = self.session.rows("SELECT DISTINCT language FROM chosen WHERE language IS NOT NULL")
+        found = self.session.rows(
+            "SELECT DISTINCT frame.language FROM chosen WHERE frame.language IS NOT NULL"
+        )
         tree = self.templates.tree
         known = " ".join(
             "WHEN '{}' THEN '{}'".format(name.replace("'", "''"), tree.language(name))
             for (name,) in found
         )
         fallback = tree.languages[0]
-        return f"CASE chosen.language {known} ELSE '{fallback}' END" if known else f"'{fallback}'"
+        return f"CASE frame.language {known} ELSE '{fallback}' END" if known else f"'{fallback}'"
 
 
-def keep_templates(ledger: Ledger, templates: Templates, campaigns: Sequence[Campaign]) -> None:
+def keep_templates(ledger: Ledger, templates: Templates, touches: Sequence[Touch]) -> None:
     """Keep every message's templates by content, so that a message can be read for ever."""
-    for message in sorted({campaign.message for campaign in campaigns}):
+    for message in sorted({touch.message for touch in touches}):
         ledger.contents.put(templates.bundle(message))
+
+
+_PLACES = pa.schema(
+    {"touch": pa.int32(), "campaign": pa.string(), "step": pa.string(), "after": pa.float64()}
+)

@@ -5,14 +5,14 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from antiphon.campaigns.touches import touches
 from antiphon.policy.rules import Rule
-from antiphon.policy.summary import CampaignSummary, summarise
+from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
 from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.drift import report_drift
@@ -21,7 +21,7 @@ from antiphon.steps.run import Counts, Run, step
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
 ROWS_A_PLAN = 10_000
-_LACKING = pa.schema(dict.fromkeys(("campaign", "customer_id", "variable"), pa.string()))
+_LACKING = pa.schema(dict.fromkeys(("campaign", "step", "customer_id", "variable"), pa.string()))
 
 
 @step("segment")
@@ -49,23 +49,30 @@ def decide(run: Run) -> Counts:
     with lake.session(day.snapshot) as session:
         composer = Composer(run.project, run.moment, session)
         if lake.current().files("decisions", run.id):  # published, then killed: they stand
-            summaries = recall_decisions(day, composer, folder)
+            counts = recall_decisions(day, composer, folder)
         else:
             shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
-            summaries = write_decisions(day, composer, folder)
+            counts = write_decisions(day, composer, folder)
             if run.record.dry_run:
                 shutil.rmtree(folder)
-                run.write_summaries(summaries)
-                return _totals(summaries)
+                return _reported(run, counts)
             with lake.change(run.id, day=run.record.business_day) as change:
                 change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
                 run.publish(change)
-        keep_templates(ledger, composer.templates, day.campaigns)
-        for messages in _joined(map(composer.messages, day.campaigns), ROWS_A_PLAN):
+        keep_templates(ledger, composer.templates, day.touches)
+        for messages in _joined(map(composer.messages, day.touches), ROWS_A_PLAN):
             ledger.messages.plan(messages, run.id, run.lease, run.now)
-        proofs = [one for campaign in day.campaigns for one in composer.proofs(campaign)]
+        proofs = [one for touch in day.touches for one in composer.proofs(touch)]
     run.write("proofs.json", json.dumps(proofs))
+    return _reported(run, counts)
+
+
+def _reported(run: Run, counts: Sequence[Count]) -> Counts:
+    """Leave the table of the day in the run's folder; its totals."""
+    names = [campaign.campaign for campaign in run.campaigns]
+    summaries = summarise(counts, names)
     run.write_summaries(summaries)
+    run.write("report.csv", day_csv(counts, names))
     return _totals(summaries)
 
 
@@ -92,26 +99,27 @@ def day_of(run: Run) -> Day:
         frames=Frames.load(run),
         mark=run.history_mark,
         run_id=run.id,
+        occasions=lake.current().files("occasions", run.id),
     )
 
 
-def write_decisions(day: Day, composer: Composer, folder: Path) -> list[CampaignSummary]:
+def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
     """Every candidate's decision as Parquet in `folder`; leaves `chosen` with those to send.
 
     Messages that would print a null are held here, after all other rules.
     """
     settled = decide_day(day, folder)
     session = composer.session
-    composer.choose(settled, day.frames, day.campaigns)
+    composer.choose(settled, day.frames, day.touches, day.occasions)
     rows = [
-        {"campaign": campaign.campaign, "customer_id": customer, "variable": variable}
-        for campaign in day.campaigns
-        for customer, variable in composer.missing(campaign).items()
+        {"campaign": t.name, "step": t.step, "customer_id": customer, "variable": variable}
+        for t in day.touches
+        for customer, variable in composer.missing(t).items()
     ]
     session.register("lacking", pa.Table.from_pylist(rows, schema=_LACKING))
     session.execute(
-        "DELETE FROM chosen USING lacking l "
-        "WHERE chosen.campaign = l.campaign AND chosen.customer_id = l.customer_id"
+        "DELETE FROM chosen USING lacking l WHERE chosen.campaign = l.campaign "
+        "AND chosen.step = l.step AND chosen.customer_id = l.customer_id"
     )
     session.write(
         f"""
@@ -122,31 +130,31 @@ def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Campaign
                 ELSE json_object('variable', l.variable)::VARCHAR END AS counters,
             CASE WHEN l.variable IS NULL THEN s.arm END AS arm,
             CASE WHEN l.variable IS NULL THEN s.occurrence_key END AS occurrence_key,
-            CASE WHEN l.variable IS NULL THEN s.anchor END AS anchor,
+            CASE WHEN l.variable IS NULL OR s.due_at IS NOT NULL THEN s.anchor END AS anchor,
             CASE WHEN l.variable IS NULL THEN s.attempt END AS attempt)
-        FROM settled s LEFT JOIN lacking l USING (campaign, customer_id)
+        FROM settled s LEFT JOIN lacking l USING (campaign, step, customer_id)
         ORDER BY customer_id, campaign, step
         """,
         folder / SETTLED,
     )
-    return _summaries(day, composer, folder)
+    return _counts(composer, folder)
 
 
-def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[CampaignSummary]:
+def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
     """As `write_decisions`, from what it left in `folder`."""
     settled = composer.session.arrow(
         f"SELECT * EXCLUDE run_id FROM read_parquet('{folder / SETTLED}')"
     )
-    composer.choose(settled, day.frames, day.campaigns)
-    return _summaries(day, composer, folder)
+    composer.choose(settled, day.frames, day.touches, day.occasions)
+    return _counts(composer, folder)
 
 
-def _summaries(day: Day, composer: Composer, folder: Path) -> list[CampaignSummary]:
-    counts = composer.session.rows(
-        f"SELECT campaign, outcome, rule, count(*) FROM read_parquet('{folder}/*.parquet') "
-        "GROUP BY ALL"
+def _counts(composer: Composer, folder: Path) -> list[Count]:
+    rows = composer.session.rows(
+        "SELECT campaign, step, cell, outcome, rule, count(*) "
+        f"FROM read_parquet('{folder}/*.parquet', union_by_name = true) GROUP BY ALL"
     )
-    return summarise(counts, [campaign.campaign for campaign in day.campaigns])
+    return [Count(*row) for row in rows]
 
 
 def _totals(summaries: Iterable[CampaignSummary]) -> Counts:

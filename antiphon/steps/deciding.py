@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from antiphon.policy.moment import Moment
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.steps.buckets import bucket_session, each_bucket
+from antiphon.steps.composing import occasions_sql
 from antiphon.steps.frames import Frames, touch_conditions
 
 ENGINE_FROM = 20_000  # rows from which the engine hashes faster than Python
@@ -32,7 +34,8 @@ class Day:
     """All that a day's decisions depend on.
 
     `mark`: the ledger's mark up to which the snapshot holds its contacts. `run_id`: messages of
-    this run are no history to it, so that a step done again decides the same.
+    this run are no history to it, so that a step done again decides the same. `occasions`: a file
+    (OCCASIONS) for each bucket, or none.
     """
 
     project: Project
@@ -42,8 +45,9 @@ class Day:
     frames: Frames
     mark: int
     run_id: str = ""
+    occasions: Sequence[Path] = ()
 
-    @property
+    @cached_property
     def touches(self) -> tuple[Touch, ...]:
         """What may speak today, in the order of mask bits."""
         return touches(self.campaigns)
@@ -101,18 +105,24 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
     """
     configuration, salt = day.project.configuration, day.project.configuration.settings.salt
     conditions = touch_conditions(configuration, day.touches)
-    crosses = {touch.campaign.for_each for touch in day.touches if touch.campaign.for_each}
+    occasional = [place for place, touch in enumerate(day.touches) if touch.is_occasional]
+    crosses = sorted({one.for_each for one in day.campaigns if one.for_each})
     recent = day.recent()
 
     def decide(bucket: int) -> Judged:
+        due = occasions_sql(day.occasions[bucket : bucket + 1])
+        scan = scan_sql(
+            conditions, day.frames.relation(bucket), crosses, occasional=occasional, occasions=due
+        )
         with bucket_session(day.project, day.snapshot, bucket, recent=recent) as session:
             judged = judge(
-                session.arrow(scan_sql(conditions, day.frames.relation(bucket), sorted(crosses))),
+                session.arrow(scan),
                 session.arrow(history_sql(day, bucket)),
                 day.touches,
                 configuration.policy,
                 day.moment,
                 salt=salt,
+                occasions=session.arrow(f"SELECT * FROM {due}"),  # noqa: S608
                 numbers=engine_numbers(session),
             )
             session.register("held", judged.held)

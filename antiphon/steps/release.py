@@ -8,6 +8,7 @@ from antiphon.ledger import Message
 from antiphon.message.content import Sms
 from antiphon.message.templates import MessageHeld, TemplateFault
 from antiphon.policy.audit import audit as audit_queries
+from antiphon.steps.composing import occasions_sql
 from antiphon.steps.decide import day_of
 from antiphon.steps.deciding import history_sql
 from antiphon.steps.reading import Reader
@@ -30,9 +31,10 @@ def audit(run: Run) -> Counts:
         # The auditor's `contacts` are the lake's and the ledger's newer ones.
         session.execute(f"CREATE TEMP TABLE history AS {history_sql(day)}")
         session.execute("CREATE OR REPLACE TEMP VIEW contacts AS FROM history")
+        session.execute(f"CREATE TEMP VIEW occasions AS FROM {occasions_sql(day.occasions)}")
         ((planned,),) = session.rows("SELECT count(*) FROM planned")
         queries = audit_queries(
-            day.campaigns, configuration.policy, run.moment, salt=configuration.settings.salt
+            day.touches, configuration.policy, run.moment, salt=configuration.settings.salt
         )
         for query in queries:
             for rule, message_id, _, _ in session.rows(query.sql, dict(query.parameters) or None):

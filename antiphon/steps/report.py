@@ -1,14 +1,10 @@
-"""The end of a run: contacts into the lake, the table of the day, cleaning up."""
+"""The end of a run: contacts into the lake, cleaning up."""
 
-import csv
-import io
 import shutil
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from antiphon.lake import Cleaned
-from antiphon.policy.summary import CampaignSummary
 from antiphon.project import Project
 from antiphon.steps.intake import LEDGER, ledger_mark, stage_own
 from antiphon.steps.run import Counts, Run, step
@@ -33,9 +29,8 @@ def collect(run: Run) -> Counts:
 
 @step("report")
 def report(run: Run) -> Counts:
-    """The table of the day beside the run's log; then what is kept long enough goes."""
+    """The end: what is kept long enough goes."""
     summaries = run.summaries()
-    run.write("report.csv", day_csv(summaries))
     lake = run.project.lake
     lake.unpin(run.id)
     cleaned = clean(run.project, run.record.business_day)
@@ -56,15 +51,3 @@ def expire_validation(runs: Path, first_kept: date) -> None:
     for folder in runs.glob("????-??-??-*"):
         if folder.name[:10] < first_kept.isoformat():
             shutil.rmtree(folder / "validation", ignore_errors=True)
-
-
-def day_csv(summaries: Sequence[CampaignSummary]) -> str:
-    """The table of the day: a row per campaign, outcome and reason."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["campaign", "outcome", "reason", "customers"])
-    for one in summaries:
-        writer.writerow([one.campaign, "sent", "", one.sent])
-        writer.writerow([one.campaign, "control", "", one.control])
-        writer.writerows([one.campaign, "held", rule, count] for rule, count in one.held.items())
-    return text.getvalue()

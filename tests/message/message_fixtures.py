@@ -45,6 +45,7 @@ def templates_of(
         currency="EUR",
         timezone="Europe/Berlin",
         company=COMPANY | company,
+        crosses={"grid": ("lifecycle", "band")},
     )
 
 
@@ -64,4 +65,4 @@ def campaign_of(**changes: Any) -> Campaign:
 
 def values_of(**customer: Any) -> dict[str, Any]:
     campaign = {"name": "spring", "title": "Spring", "category": "promo"}
-    return {"customer": customer, "campaign": campaign, "cell": ""}
+    return {"customer": customer, "campaign": campaign, "cell": {"id": ""}}

@@ -140,11 +140,13 @@ def test_only_at_rules_stay_in_the_head():
     assert ".box" not in rendered
 
 
-@pytest.mark.parametrize("body", ["<p class='big'>{{ cell }}</p>", "<p class='{{ cell }}'>x</p>"])
+@pytest.mark.parametrize(
+    "body", ["<p class='big'>{{ cell.id }}</p>", "<p class='{{ cell.id }}'>x</p>"]
+)
 def test_both_ways_reach_the_message(body):
     style = "<style>.big { color: red }</style>"
     files = {"hello/subject.j2": "x", "hello/body.html.j2": style + body}
-    values = values_of() | {"cell": "big"}
+    values = values_of() | {"cell": {"id": "big"}}
     email = templates_of(files).render("hello", "default", "de", "email", values, LINKS)
     assert isinstance(email, Email)
     assert "color: red" in email.html.split("<p")[1]

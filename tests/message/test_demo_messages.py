@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from message_fixtures import COMPANY, LINKS, campaign_of
 
+from antiphon.campaigns.touches import Touch
 from antiphon.entities import ColumnType
 from antiphon.files import read_files
 from antiphon.message.content import Email, Sms
 from antiphon.message.inlining import Inlined
+from antiphon.message.packing import Values
 from antiphon.message.preview import preview_page
 from antiphon.message.templates import Templates
 from antiphon.message.tree import Part
-from antiphon.message.values import pack, unpack
+from antiphon.message.values import unpack
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -135,7 +137,7 @@ EACH = list(pages())
 
 def render(templates, campaign, page, customer):
     names = templates.needed(*page)
-    values = unpack(pack(campaign, date(2026, 5, 12), customer, names))
+    values = unpack(Values(Touch(campaign), date(2026, 5, 12), names).pack(customer))
     return templates.render(*page, values, LINKS)
 
 

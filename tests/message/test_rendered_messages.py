@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_fixtures import FEATURES, FOOTER, LINKS, campaign_of, templates_of, values_of
 
+from antiphon.campaigns.touches import Touch
 from antiphon.entities import ColumnType
 from antiphon.message.content import Email, Sms
+from antiphon.message.packing import Values
 from antiphon.message.plain import plain_text
 from antiphon.message.templates import TemplateFault, Templates
-from antiphon.message.values import MessageHeld, decode, encode, pack, unpack
+from antiphon.message.values import MessageHeld, decode, encode, unpack
 
 
 @pytest.mark.parametrize("part", ["html", "text", "subject", "sms"])
@@ -287,7 +289,8 @@ def test_an_instant_without_zone_is_refused():
 def test_stored_values_hold_the_needed_names_and_no_others():
     campaign = campaign_of(offer={"code": "X", "discount": "5 €", "valid": "14 days"})
     row = {"first_name": "Ada", "spend_total": Decimal("1.5000"), "loyalty_tier": "gold"}
-    stored = unpack(pack(campaign, date(2026, 5, 12), row, {"first_name", "spend_total"}))
+    values = Values(Touch(campaign), date(2026, 5, 12), {"first_name", "spend_total"})
+    stored = unpack(values.pack(row))
     assert stored["customer"] == {"first_name": "Ada", "spend_total": "1.5000"}
     assert stored["offer"] == {"code": "X", "discount": "5 €", "valid_until": "2026-05-26"}
 

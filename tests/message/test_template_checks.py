@@ -14,7 +14,7 @@ from antiphon.message.values import OFFER_FIELDS
     ("body", "layout", "complaint"),
     [
         ("{% if customer.first_name %}", FOOTER, "Unexpected end of template"),
-        ("{% extends '_layouts/page.j2' %}", "{% if cell %}" + FOOTER, "Unexpected end"),
+        ("{% extends '_layouts/page.j2' %}", "{% if cell.id %}" + FOOTER, "Unexpected end"),
         ("{% extends '_layouts/pag.j2' %}", FOOTER, "no template '_layouts/pag.j2'"),
         ("{% include '_layouts/pag.j2' %}", FOOTER, "no template '_layouts/pag.j2'"),
     ],
@@ -92,7 +92,7 @@ def test_check_finds_it_before_anything_is_sent(complaints, body, complaint):
         "{{ loop.index }}{{ name }}{{ text }}{% endfor %}",
         "{% for item in [{'a': 1}, {'a': 2}] %}{{ item.a }}{% endfor %}",
         "{% macro m(a, b='x') %}{{ a }}{{ b }}{{ caller() }}{% endmacro %}"
-        "{% call m(customer.first_name) %}{{ cell }}{% endcall %}",
+        "{% call m(customer.first_name) %}{{ cell.id }}{% endcall %}",
         "{% from '_layouts/parts.j2' import shout with context %}{{ shout('x') }}",
         "{% with a = customer.first_name %}{{ a }}{% endwith %}",
         "{{ customer.last_order_day | date('long') if customer.last_order_day else 'never' }}",
@@ -175,7 +175,7 @@ def test_an_unknown_language_is_a_problem_of_settings(complaints):
         ("{{ company.postal_address }}", ["links.unsubscribe"]),
         ("{{ links.unsubscribe }}", ["company.postal_address"]),
         ("{% if customer.first_name %}" + FOOTER + "{% endif %}", ["company", "links"]),
-        ("{{ links.unsubscribe if cell else '' }} {{ company.postal_address }}", ["links"]),
+        ("{{ links.unsubscribe if cell.id else '' }} {{ company.postal_address }}", ["links"]),
         ("{% macro foot() %}" + FOOTER + "{% endmacro %}{{ foot() }}", []),
     ],
 )

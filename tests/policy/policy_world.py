@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from antiphon import keys
 from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import CONSENTS, CONTACTS, ColumnType, Entity
 from antiphon.policy.audit import audit
 from antiphon.policy.caps import CATEGORIES, CHANNELS
 from antiphon.policy.chance import keyed_numbers
 from antiphon.policy.decide import judge, settle
 from antiphon.policy.moment import Moment
+from antiphon.policy.occasions import OCCASIONS
 from antiphon.states import MessageState
 
 SALT = "salt"
@@ -46,6 +48,23 @@ def campaign(name: str = "spring", **changes: Any) -> Campaign:
     return Campaign.model_validate(fields | changes)
 
 
+def chain(
+    name: str = "welcome", steps: Mapping[str, str] | None = None, **changes: Any
+) -> Campaign:
+    """A chain by e-mail with these steps (name → `after`), unless changed."""
+    steps = steps or {"first": "0 days", "second": "3 days", "third": "7 days"}
+    written = [{"step": step, "after": after, "message": "letter"} for step, after in steps.items()]
+    without = {"audience": None, "message": None}
+    return campaign(
+        name, **without, chain={"start": {"where": "true"}, "steps": written}, **changes
+    )
+
+
+def triggered(name: str = "cart", **changes: Any) -> Campaign:
+    """A campaign that speaks when a cart is abandoned, unless changed."""
+    return campaign(name, **{"audience": None, "on": {"event": "cart_abandoned"}} | changes)
+
+
 def policy(**changes: Any) -> Policy:
     """No rules but opt-out consent, unless changed."""
     consent = dict.fromkeys(CATEGORIES, "opt_out")
@@ -54,7 +73,10 @@ def policy(**changes: Any) -> Policy:
 
 @dataclass(frozen=True)
 class Person:
-    """A customer; `acts`: (channel, category, granted, acted_at)."""
+    """A customer; `acts`: (channel, category, granted, acted_at).
+
+    `wanted`: positions of the touches whose condition holds; `cell`: theirs in the cross `grid`.
+    """
 
     name: str
     wanted: frozenset[int] = frozenset({0})
@@ -62,6 +84,7 @@ class Person:
     sms: bool = True
     suppressed: frozenset[str] = frozenset()
     acts: tuple[tuple[str, str, bool, datetime | None], ...] = ()
+    cell: str | None = None
 
     def consent(self, channel: str, category: str) -> bool | None:
         """The latest act; undated ones are oldest; of equals the objection."""
@@ -76,7 +99,8 @@ class Person:
 def people(persons: Sequence[Person]) -> pa.Table:
     """The policy's columns of the customer frame."""
     names = pa.array([person.name for person in persons], pa.string())
-    columns: dict[str, Any] = {"customer_id": names, "unit": names}
+    cells = pa.array([person.cell for person in persons], pa.string())
+    columns: dict[str, Any] = {"customer_id": names, "unit": names, "grid": cells}
     for channel in CHANNELS:
         columns[f"{channel}_reachable"] = [getattr(person, channel) for person in persons]
         columns[f"suppressed_{channel}"] = [channel in person.suppressed for person in persons]
@@ -104,7 +128,7 @@ def contact(name: str, of: Campaign, at: datetime, **changes: Any) -> dict[str, 
     """A delivered message of a campaign; anchor 1 where it repeats."""
     anchor = changes.get("anchor", "1" if of.repeat_after else "once")
     row = {
-        "occurrence_key": keys.occurrence_key(of.campaign, "", name, anchor),
+        "occurrence_key": keys.occurrence_key(of.campaign, changes.get("step", ""), name, anchor),
         "customer_id": name,
         "unit": name,
         "campaign": of.campaign,
@@ -125,6 +149,13 @@ def contact(name: str, of: Campaign, at: datetime, **changes: Any) -> dict[str, 
     return row
 
 
+def occasion(
+    touch: int, name: str, anchor: str = "1", due_at: datetime = NOW, **changes: Any
+) -> dict[str, Any]:
+    """What is due to a customer: the touch at that position."""
+    return {"touch": touch, "customer_id": name, "anchor": anchor, "due_at": due_at} | changes
+
+
 def history(rows: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
     """Rows of contacts as the lake gives them."""
     return _typed(CONTACTS, rows)
@@ -140,10 +171,26 @@ class World:
     contacts: tuple[dict[str, Any], ...] = ()
     moment: Moment = MOMENT
     salt: str = field(default=SALT)
+    occasions: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """In the order of the masks' bits."""
+        return touches(self.campaigns)
 
     def with_contacts(self, more: Sequence[dict[str, Any]]) -> "World":
         """The same with more history."""
         return replace(self, contacts=(*self.contacts, *more))
+
+
+def due(world: World) -> pa.Table:
+    """The world's occasions as the segment step leaves them."""
+    return pa.Table.from_pylist([dict(row) for row in world.occasions], schema=OCCASIONS)
+
+
+def label(campaign: str, step: str) -> str:
+    """How the tests call a touch: welcome/second, spring."""
+    return f"{campaign}/{step}" if step else campaign
 
 
 def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> list[pa.Table]:
@@ -156,10 +203,11 @@ def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> l
             judge(
                 people(mine),
                 history(theirs),
-                world.campaigns,
+                world.touches,
                 world.policy,
                 world.moment,
                 salt=world.salt,
+                occasions=due(world),
                 numbers=numbers,
             )
         )
@@ -170,7 +218,7 @@ def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> l
     settled = settle(
         [bucket.survivors for bucket in judged],
         used,
-        world.campaigns,
+        world.touches,
         salt=world.salt,
         numbers=numbers,
     )
@@ -178,9 +226,9 @@ def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> l
 
 
 def decide(world: World, **how: Any) -> dict[tuple[str, str], dict[str, Any]]:
-    """(campaign, customer) → its one decision."""
+    """(touch, customer) → its one decision."""
     rows = [row for table in tables(world, **how) for row in table.to_pylist()]
-    decisions = {(row["campaign"], row["customer_id"]): row for row in rows}
+    decisions = {(label(row["campaign"], row["step"]), row["customer_id"]): row for row in rows}
     assert len(decisions) == len(rows), "a candidate has two decisions"
     return decisions
 
@@ -229,12 +277,13 @@ def breaches(world: World, planned: Sequence[Mapping[str, Any]]) -> list[tuple[A
             }
         ),
         "customers": pa.table({k: pa.array(v, pa.string()) for k, v in customers.items()}),
+        "occasions": due(world),
     }
     found: list[tuple[Any, ...]] = []
     with duckdb.connect() as connection:
         for name, table in relations.items():
             connection.register(name, table)
-        for query in audit(world.campaigns, world.policy, world.moment, salt=world.salt):
+        for query in audit(world.touches, world.policy, world.moment, salt=world.salt):
             found += connection.execute(query.sql, dict(query.parameters)).fetchall()
     return found
 
@@ -251,24 +300,27 @@ def engine_numbers(purpose: str, parts: Sequence[pa.Array | str]) -> np.ndarray:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
-    """Policies, campaigns, people and histories of every kind, small."""
+def written(draw: st.DrawFn, name: str) -> Campaign:
+    """A campaign of any kind."""
     channels = st.sampled_from([("email",), ("sms",), ("email", "sms"), ("sms", "email")])
     pauses = st.sampled_from([None, timedelta(hours=6), timedelta(hours=36), timedelta(days=30)])
-    campaigns = tuple(
-        campaign(
-            f"c{position}",
-            category=draw(st.sampled_from(CATEGORIES)),
-            priority=draw(st.integers(0, 2)),
-            channels=draw(channels),
-            repeat_after=draw(pauses),
-            control=draw(st.sampled_from([0.0, 0.5, 1.0])),
-            variants=draw(st.sampled_from([{}, {"a": "1", "b": "3"}])),
-            limits={"messages_per_day": draw(st.sampled_from([None, 0, 1, 3]))},
-            runs={"from": "2026-01-01", "days": draw(st.sampled_from(["daily", "daily", "fri"]))},
-        )
-        for position in range(draw(st.integers(1, 5)))
+    make = draw(st.sampled_from([campaign, campaign, triggered, chain]))
+    return make(
+        name,
+        category=draw(st.sampled_from(CATEGORIES)),
+        priority=draw(st.integers(0, 2)),
+        channels=draw(channels),
+        repeat_after=draw(pauses),
+        control=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        variants=draw(st.sampled_from([{}, {"a": "1", "b": "3"}])),
+        limits={"messages_per_day": draw(st.sampled_from([None, 0, 1, 3]))},
+        runs={"from": "2026-01-01", "days": draw(st.sampled_from(["daily", "daily", "fri"]))},
+        for_each=draw(st.sampled_from([None, None, "grid"])),
     )
+
+
+def policies(draw: st.DrawFn) -> Policy:
+    """Rules of every kind."""
     optional = [None]
     caps = tuple(
         {
@@ -280,7 +332,7 @@ def worlds(draw: st.DrawFn) -> World:
         }
         for position in range(draw(st.integers(0, 3)))
     )
-    rules = policy(
+    return policy(
         consent=draw(
             st.dictionaries(
                 st.sampled_from(CATEGORIES), st.sampled_from(["opt_in", "opt_out", "none"])
@@ -291,6 +343,39 @@ def worlds(draw: st.DrawFn) -> World:
         exempt=tuple(draw(st.sets(st.sampled_from(CATEGORIES), max_size=1))),
         universal_control=draw(st.sampled_from([None, {"share": 0.3, "period": "month"}])),
     )
+
+
+def timely(
+    draw: st.DrawFn, campaigns: Sequence[Campaign], names: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Occasions, and contacts of the steps before those: a chain goes forward."""
+    occasions, contacts = [], []
+    all_touches = touches(campaigns)
+    for each in campaigns:
+        places = [k for k, touch in enumerate(all_touches) if touch.campaign is each]
+        for name in names if all_touches[places[0]].is_occasional else ():
+            anchor = draw(st.sampled_from(["1", "2"]))
+            if each.chain is None:
+                for event in draw(st.sets(st.sampled_from(["1", "2", "e|7"]))):
+                    at = NOW - timedelta(hours=draw(st.integers(0, 20)))
+                    occasions.append(occasion(places[0], name, event, at))
+                continue
+            pending = draw(st.lists(st.sampled_from(places), unique=True, max_size=2))
+            for place in sorted(pending):
+                at = NOW - timedelta(hours=len(all_touches) - place)
+                occasions.append(occasion(place, name, anchor, at))
+            for place in places[: places.index(min(pending))] if pending else ():
+                at = NOW - timedelta(days=len(all_touches) - place, hours=draw(st.integers(0, 9)))
+                step = all_touches[place].step
+                contacts.append(contact(name, each, at, anchor=anchor, step=step))
+    return occasions, contacts
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Policies, campaigns, people and histories of every kind, small."""
+    campaigns = tuple(draw(written(f"c{k}")) for k in range(draw(st.integers(1, 5))))
+    rules = policies(draw)
     moments = st.sampled_from([None, NOW, NOW - timedelta(days=9), NOW - timedelta(days=2)])
     acts = st.tuples(
         st.sampled_from([*CHANNELS, "*"]),
@@ -301,24 +386,27 @@ def worlds(draw: st.DrawFn) -> World:
     persons = tuple(
         Person(
             f"p{position}",
-            wanted=draw(st.frozensets(st.integers(0, len(campaigns) - 1))),
+            wanted=draw(st.frozensets(st.integers(0, len(touches(campaigns)) - 1))),
             email=draw(st.integers(0, 4)) > 0,
             sms=draw(st.integers(0, 4)) > 0,
             suppressed=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"email"})])),
             acts=tuple(draw(st.lists(acts, max_size=3))),
+            cell=draw(st.sampled_from([None, "loyal/*", "new/25-50k"])),
         )
         for position in range(draw(st.integers(1, 6)))
     )
+    occasions, contacts = timely(draw, campaigns, [person.name for person in persons])
     hours = st.integers(-24 * 8, 24 * 3)
-    contacts = tuple(
-        contact(
-            draw(st.sampled_from([p.name for p in persons] + ["gone"])),
-            draw(st.sampled_from(campaigns)),
-            NOW + timedelta(hours=draw(hours)),
-            anchor=f"{position + 1}",
-            channel=draw(st.sampled_from(CHANNELS)),
-            state=draw(st.sampled_from(list(MessageState))).value,
+    others = [each for each in campaigns if each.chain is None]
+    for position in range(draw(st.integers(0, 12)) if others else 0):
+        contacts.append(
+            contact(
+                draw(st.sampled_from([p.name for p in persons] + ["gone"])),
+                draw(st.sampled_from(others)),
+                NOW + timedelta(hours=draw(hours)),
+                anchor=f"{position + 1}",
+                channel=draw(st.sampled_from(CHANNELS)),
+                state=draw(st.sampled_from(list(MessageState))).value,
+            )
         )
-        for position in range(draw(st.integers(0, 12)))
-    )
-    return World(persons, campaigns, rules, contacts)
+    return World(persons, campaigns, rules, tuple(contacts), occasions=tuple(occasions))

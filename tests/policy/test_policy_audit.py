@@ -10,12 +10,16 @@ from policy_world import (
     World,
     breaches,
     campaign,
+    chain,
     contact,
     decide,
     messages,
+    occasion,
     policy,
+    triggered,
 )
 
+from antiphon.campaigns.touches import touches
 from antiphon.policy.audit import audit
 
 DAY = timedelta(days=1)
@@ -37,6 +41,21 @@ OBJECTED = Person("p", acts=(("*", "promo", True, NOW - 2 * DAY), ("email", "*",
 UNDATED = Person("p", acts=(("email", "promo", False, NOW - DAY), ("email", "promo", True, None)))
 WEEKLY = ({"name": "weekly", "max": 1, "per": "7 days"},)
 PAUSED = campaign(repeat_after="30 days")
+WELCOME, CART = chain(), triggered()
+PAUSED_CART = triggered(repeat_after="7 days")
+DUE = {"occasions": tuple(occasion(k, "p", a) for k in range(3) for a in ("1", "2", "e1", "e2"))}
+
+
+def told(step: str, days_ago: float, anchor: str = "1", **changes: Any) -> dict[str, Any]:
+    """A step of the chain, said so long ago."""
+    return contact("p", WELCOME, NOW - days_ago * DAY, step=step, anchor=anchor, **changes)
+
+
+def cart(anchor: str, days_ago: float = 0, of: Any = CART, **changes: Any) -> dict[str, Any]:
+    """A message of the triggered campaign."""
+    return contact("p", of, NOW - days_ago * DAY, anchor=anchor, **changes)
+
+
 PLANTED = {
     "consent: the person objected last": ("consent", world(persons=(OBJECTED,)), [planned()]),
     "consent: an undated import overrides nothing": (
@@ -86,6 +105,65 @@ PLANTED = {
         "already_sent",
         world(contact("p", PAUSED, NOW - 29 * DAY), campaigns=(PAUSED,)),
         [planned(of=PAUSED, anchor="2")],
+    ),
+    "once, though the cell is another": (
+        "already_sent",
+        world(
+            contact("p", campaign(), NOW - 9 * DAY, cell="new/*", anchor="1"),
+            campaigns=(campaign(for_each="grid"),),
+        ),
+        [planned(cell="loyal/*")],
+    ),
+    "a key that names the cell": (
+        "occurrence",
+        world(campaigns=(campaign(for_each="grid"),)),
+        [planned(cell="loyal/*", occurrence_key="spring|loyal/*|once|p")],
+    ),
+    "no occasion": ("no_occasion", world(campaigns=(CART,)), [cart("e1", state="planned")]),
+    "the occasion of another step": (
+        "no_occasion",
+        world(campaigns=(WELCOME,), occasions=(occasion(0, "p"),)),
+        [told("second", 0, state="planned")],
+    ),
+    "a step that the chain has not got": (
+        "not_running",
+        world(campaigns=(WELCOME,), **DUE),
+        [told("fourth", 0, state="planned")],
+    ),
+    "an occasion twice": (
+        "occasion",
+        world(cart("e1", 5, occurrence_key="other"), campaigns=(CART,), **DUE),
+        [cart("e1", state="planned")],
+    ),
+    "a step twice in one entry": (
+        "occasion",
+        world(told("first", 5, occurrence_key="other"), campaigns=(WELCOME,), **DUE),
+        [told("first", 0, state="planned")],
+    ),
+    "an occasion within the pause": (
+        "already_sent",
+        world(cart("e1", 6), campaigns=(PAUSED_CART,), **DUE),
+        [cart("e2", of=PAUSED_CART, state="planned")],
+    ),
+    "two occasions of a campaign on one day": (
+        "campaign_day",
+        world(cart("e1", 1 / 24), campaigns=(CART,), **DUE),
+        [cart("e2", state="planned")],
+    ),
+    "two steps on one day": (
+        "campaign_day",
+        world(campaigns=(WELCOME,), policy=policy(winners_per_day=2), **DUE),
+        [told("first", 0, state="planned"), told("second", 0, state="planned")],
+    ),
+    "a step after a later one": (
+        "chain_order",
+        world(told("second", 2), campaigns=(WELCOME,), **DUE),
+        [told("first", 0, state="planned")],
+    ),
+    "a step before an earlier one": (
+        "chain_order",
+        world(told("first", -2, state="planned"), campaigns=(WELCOME,), **DUE),
+        [told("third", 0, state="planned")],
     ),
     "two on one day": ("day_slot", world(**BOTH), [planned(), planned(of=OTHER)]),
     "one more after an earlier run's control": (
@@ -174,7 +252,8 @@ def test_a_planted_breach_is_found(case: str) -> None:
 def test_every_kind_of_rule_has_a_planted_breach() -> None:
     rules = policy(caps=WEEKLY)
     limited = campaign(limits={"messages_per_day": 1})
-    kinds = {query.rule for query in audit([limited], rules, world().moment, salt="s")}
+    every = [*touches([limited, WELCOME, CART])]
+    kinds = {query.rule for query in audit(every, rules, world().moment, salt="s")}
     assert kinds - {"cap:weekly"} <= {rule for rule, _, _ in PLANTED.values()}
     assert "cap:weekly" in kinds
 
@@ -193,6 +272,17 @@ def test_every_kind_of_rule_has_a_planted_breach() -> None:
         (world(contact("p", OTHER, NOW - DAY, state="control"), policy=policy(caps=WEEKLY), **BOTH),
          [planned()]),
         (world(contact("p", OTHER, NOW - timedelta(hours=11)), **BOTH), [planned()]),
+        (world(told("first", 3), told("second", 1, "2"), campaigns=(WELCOME,), **DUE),
+         [told("second", 0, state="planned")]),
+        (world(told("gone", 3), told("third", 9, state="expired"), campaigns=(WELCOME,), **DUE),
+         [told("first", 0, state="planned")]),
+        (world(cart("e1", 7), campaigns=(PAUSED_CART,), **DUE),
+         [cart("e2", of=PAUSED_CART, state="planned")]),
+        (world(cart("e1", 11 / 24), campaigns=(CART,), **DUE), [cart("e2", state="planned")]),
+        (world(told("first", 2), campaigns=(chain(repeat_after="30 days"),), **DUE),
+         [told("second", 0, state="planned")]),
+        (world(cart("e1", 3, state="refused"), campaigns=(CART,), **DUE),
+         [cart("e1", attempt=2, state="planned")]),
     ],
 )  # fmt: skip
 def test_what_just_fits_is_no_breach(given: World, run: list[dict[str, Any]]) -> None:

@@ -27,6 +27,7 @@ from policy_world import (
 
 from antiphon import keys
 from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.touches import Touch
 from antiphon.policy.chance import keyed_numbers
 from antiphon.policy.decide import DECISIONS, judge, settle
 from antiphon.policy.moment import Moment
@@ -345,15 +346,15 @@ def test_more_than_62_campaigns_read_the_second_mask() -> None:
 def test_two_rows_of_one_customer_are_refused() -> None:
     doubled = people([Person("p"), Person("p")])
     with pytest.raises(ValueError, match="one row for each customer_id"):
-        judge(doubled, history(), [campaign()], policy(), MOMENT, salt="s")
+        judge(doubled, history(), [Touch(campaign())], policy(), MOMENT, salt="s")
     shared = people([Person("p"), Person("q")]).set_column(1, "unit", pa.array(["h", "h"]))
     with pytest.raises(ValueError, match="one row for each unit"):
-        judge(shared, history(), [campaign()], policy(), MOMENT, salt="s")
+        judge(shared, history(), [Touch(campaign())], policy(), MOMENT, salt="s")
 
 
 def test_nobody_is_an_answer_of_the_right_columns() -> None:
-    judged = judge(people([]), history(), [campaign()], policy(), MOMENT, salt="s")
-    for table in (judged.survivors, judged.held, settle([], {}, [campaign()], salt="s")):
+    judged = judge(people([]), history(), [Touch(campaign())], policy(), MOMENT, salt="s")
+    for table in (judged.survivors, judged.held, settle([], {}, [Touch(campaign())], salt="s")):
         assert table.schema == DECISIONS
         assert table.num_rows == 0
 

@@ -6,10 +6,25 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from policy_world import NOW, Person, World, campaign, contact, decide, policy, tables, worlds
+from policy_world import (
+    NOW,
+    Person,
+    World,
+    campaign,
+    chain,
+    contact,
+    decide,
+    label,
+    occasion,
+    policy,
+    tables,
+    triggered,
+    worlds,
+)
 
+from antiphon.campaigns.touches import Touch
 from antiphon.policy.explain import explain
-from antiphon.policy.summary import CampaignSummary, summarise
+from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
 
 DAY = timedelta(days=1)
 ZONE = "Europe/Berlin"
@@ -18,7 +33,7 @@ ZONE = "Europe/Berlin"
 def said(world: World, of: str = "spring") -> str:
     """What is said of the person p and a campaign."""
     decision = decide(world)[of, "p"]
-    chosen = next(each for each in world.campaigns if each.campaign == of)
+    chosen = next(each for each in world.touches if label(each.name, each.step) == of)
     return explain(decision, world.policy, chosen, zone=ZONE)
 
 
@@ -134,11 +149,12 @@ def test_who_is_written_to_or_held_out() -> None:
     )
 
 
-def counted(world_: World) -> list[tuple[str, str, str | None, int]]:
-    """(campaign, outcome, rule, decisions) over four buckets."""
+def counted(world_: World) -> list[Count]:
+    """What came out over four buckets."""
     rows = [row for table in tables(world_, buckets=4) for row in table.to_pylist()]
-    counts = Counter((row["campaign"], row["outcome"], row["rule"]) for row in rows)
-    return [(*key, count) for key, count in counts.items()]
+    names = ("campaign", "step", "cell", "outcome", "rule")
+    counts = Counter(tuple(row[name] for name in names) for row in rows)
+    return [Count(*key, count) for key, count in counts.items()]
 
 
 def test_a_value_that_would_be_printed_and_is_missing_is_named() -> None:
@@ -146,8 +162,11 @@ def test_a_value_that_would_be_printed_and_is_missing_is_named() -> None:
         "outcome": "held",
         "rule": "missing_value",
         "counters": '{"variable":"customer.first_name"}',
+        "cell": "",
+        "anchor": None,
+        "due_at": None,
     }
-    assert explain(row, policy(), campaign()) == (
+    assert explain(row, policy(), Touch(campaign())) == (
         "not written to: the message would print customer.first_name, which is not known of them"
     )
 
@@ -156,16 +175,20 @@ def test_a_value_that_would_be_printed_and_is_missing_is_named() -> None:
 @given(worlds())
 def test_every_decision_can_be_explained_and_counted(given_: World) -> None:
     decisions = decide(given_)
-    campaigns = {each.campaign: each for each in given_.campaigns}
+    known = {(each.name, each.step): each for each in given_.touches}
+    campaigns = [each.campaign for each in given_.campaigns]
     for row in decisions.values():
-        words = explain(row, given_.policy, campaigns[row["campaign"]], zone=ZONE)
-        assert words.startswith("written to by ") == (row["outcome"] == "send")
+        touch = known[row["campaign"], row["step"]]
+        words = explain(row, given_.policy, touch, zone=ZONE)
+        assert ("not written to: " not in words) == (row["outcome"] == "send")
         assert "  " not in words
         assert not words.endswith(": ")
-    summaries = {each.campaign: each for each in summarise(counted(given_), list(campaigns))}
+        assert words.startswith(f"step {touch.step}") == bool(touch.step)
+        assert (f"cell {row['cell']}: " in words) == bool(row["cell"])
+    summaries = {each.campaign: each for each in summarise(counted(given_), campaigns)}
     assert set(summaries) == set(campaigns)
     for name, summary in summaries.items():
-        rows = [row for (of, _), row in decisions.items() if of == name]
+        rows = [row for row in decisions.values() if row["campaign"] == name]
         assert summary.audience == len(rows)
         assert summary.sent == sum(row["outcome"] == "send" for row in rows)
         assert summary.control == sum(row["outcome"] == "control" for row in rows)
@@ -182,3 +205,99 @@ def test_the_table_of_the_day_lists_the_commonest_reason_first() -> None:
     [summary] = summarise(counted(world(persons=persons)), ["spring"])
     assert summary == CampaignSummary("spring", 1, 0, {"suppressed": 4, "no_address": 3})
     assert list(summary.held) == ["suppressed", "no_address"]
+
+
+def test_a_step_says_which_entry_it_is_and_until_when_it_is_tried_again() -> None:
+    welcome = chain(priority=10, repeat_after=None)
+    rival = campaign("rival", priority=99)
+    person = (Person("p", wanted=frozenset({1, 3})),)
+
+    def lost(grace: str, **of: Any) -> str:
+        slow = welcome.model_copy(
+            update={"chain": welcome.chain.model_copy(update={"grace": timedelta(days=int(grace))})}
+        )
+        due = (occasion(1, "p", due_at=NOW - timedelta(hours=9), **of),)
+        return said(world(persons=person, campaigns=(slow, rival), occasions=due), "welcome/second")
+
+    held = "not written to: rival won this customer's day"
+    assert lost("2", anchor="1") == f"step second: {held}; it is tried again until 14 May"
+    assert lost("2", anchor="3").startswith("step second, entry 3: not written to: ")
+    assert lost("0", anchor="1") == f"step second: {held}; its time is over after today"
+
+
+def test_an_occasion_is_named_with_what_it_started_from() -> None:
+    speaks = {"audience": None}
+    birthday = campaign(anniversary={"of": "birthday"}, **speaks)
+    notice = campaign(on={"notice": "back_in_stock", "did": "wishlist"}, **speaks)
+    by_order = chain(
+        "spring",
+        {"thanks": "1 day"},
+    )
+    by_order = by_order.model_copy(
+        update={"chain": by_order.chain.model_copy(update={"start": ORDERED})}
+    )
+    for of, anchor, words in (
+        (birthday, "2026", "birthday of 2026: written to by e-mail"),
+        (triggered("spring"), "e17", "cart_abandoned e17: written to by e-mail"),
+        (notice, "n3", "back_in_stock n3: written to by e-mail"),
+        (by_order, "o9", "step thanks, entered by order o9: written to by e-mail"),
+    ):
+        name = "spring/thanks" if of is by_order else "spring"
+        due = (occasion(0, "p", anchor),)
+        assert said(world(campaigns=(of,), occasions=due), name) == words
+
+
+ORDERED = chain().chain.start.model_copy(update={"where": None, "event": "order"})
+
+
+def test_what_keeps_a_second_word_on_an_occasion_back_is_told() -> None:
+    cart, due = triggered("spring"), (occasion(0, "p", "e1"),)
+    once = contact("p", cart, datetime(2026, 5, 11, 9, tzinfo=UTC), anchor="e1")
+    assert said(world(once, campaigns=(cart,), occasions=due)) == (
+        "cart_abandoned e1: not written to: the campaign has already spoken to them on 11 May,"
+        " and it speaks once of each occasion"
+    )
+    today = contact("p", cart, NOW - timedelta(hours=1), anchor="e0")
+    assert said(world(today, campaigns=(cart,), occasions=due)).endswith("and it speaks once a day")
+    paused = triggered("spring", repeat_after="7 days")
+    lately = contact("p", paused, datetime(2026, 5, 9, 9, tzinfo=UTC), anchor="e0")
+    assert said(world(lately, campaigns=(paused,), occasions=due)).endswith(
+        "on 9 May, and waits 7 days before it speaks again"
+    )
+
+
+def test_an_earlier_step_comes_first_and_the_cell_is_named() -> None:
+    welcome = chain(for_each="grid")
+    person = (Person("p", wanted=frozenset({0, 1, 2}), cell="new/*"),)
+    due = tuple(occasion(k, "p", due_at=NOW - k * DAY / 24) for k in (0, 1))
+    given_ = world(persons=person, campaigns=(welcome,), occasions=due)
+    assert said(given_, "welcome/second") == "step second, cell new/*: written to by e-mail"
+    assert said(given_, "welcome/first").startswith(
+        "step first, cell new/*: not written to: an earlier step of this campaign comes first;"
+    )
+
+
+def test_the_table_of_the_day_tells_steps_and_cells_apart() -> None:
+    welcome, quiet = chain(for_each="grid"), campaign("quiet")
+    persons = tuple(
+        Person(f"p{n}", wanted=frozenset({0, 1}), cell="a" if n < 3 else "b", email=n != 4)
+        for n in range(5)
+    )
+    due = tuple(occasion(n % 2, f"p{n}") for n in range(5))
+    given_ = world(persons=persons, campaigns=(welcome, quiet), occasions=due)
+    assert day_csv(counted(given_), ["welcome", "quiet"]).splitlines() == [
+        "campaign,step,cell,outcome,reason,customers",
+        "quiet,,,sent,,0",
+        "quiet,,,control,,0",
+        "welcome,first,a,sent,,2",
+        "welcome,first,a,control,,0",
+        "welcome,first,b,sent,,0",
+        "welcome,first,b,control,,0",
+        "welcome,first,b,held,no_address,1",
+        "welcome,second,a,sent,,1",
+        "welcome,second,a,control,,0",
+        "welcome,second,b,sent,,1",
+        "welcome,second,b,control,,0",
+    ]
+    (summary, _) = summarise(counted(given_), ["welcome", "quiet"])
+    assert summary == CampaignSummary("welcome", 4, 0, {"no_address": 1})
