@@ -44,6 +44,7 @@ from antiphon.campaigns.touches import touches
 from antiphon.check_sources import SourcesCheck
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
+from antiphon.message.offers import faults as offer_faults
 from antiphon.message.templates import Templates
 from antiphon.validation.contract import read as read_expectations
 
@@ -263,6 +264,8 @@ class _Checker:
         found = cell_faults(campaign, definitions.crosses, definitions.dimensions)
         for path, message, hint in found:
             yield self.positions.problem(file, path, message, hint, at_key=path != ("for_each",))
+        for place, message, hint in offer_faults(campaign, self._crosses):
+            yield self.positions.problem(file, place, message, hint)
 
     def _period(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         first, last = campaign.runs.from_, campaign.runs.until
@@ -360,7 +363,13 @@ class _Checker:
         if settings is None or self.features is None:
             return None
         types = {name: feature.type for name, feature in self.features.items()}
-        return Templates.of(self.files.under(TEMPLATES), types, settings)
+        return Templates.of(self.files.under(TEMPLATES), types, settings, self._crosses)
+
+    @cached_property
+    def _crosses(self) -> dict[str, tuple[str, ...]]:
+        """Their dimensions, by name."""
+        segments = self.drafted.get(SEGMENTS, Segments)
+        return {name: one.dimensions for name, one in segments.crosses.items()} if segments else {}
 
     def _message(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         """The folders of the messages, and whatever is wrong in them for this campaign."""
@@ -382,8 +391,7 @@ class _Checker:
                 )
             elif self._templates:
                 yield from self._variants(file, campaign, self._templates.tree.variants(name))
-                spoken = {"message": name, "channels": touch.channels}
-                yield from self._templates.check(campaign.model_copy(update=spoken))
+                yield from self._templates.check_touch(touch)
 
     def _variants(self, file: str, campaign: Campaign, known: tuple[str, ...]) -> Iterator[Problem]:
         """A variant without a folder would say what the others say."""

@@ -1,4 +1,4 @@
-"""The check of a campaign's templates, before anything is rendered."""
+"""The check of the templates of a touch, before anything is rendered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateSyntaxError, nodes
 
-from antiphon.campaigns.touches import touches
 from antiphon.errors import Problem
 from antiphon.message.expressions import Sources
 from antiphon.message.formats import is_known
@@ -17,7 +16,6 @@ from antiphon.message.tree import DEFAULT_VARIANT, REQUIRED, Part
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from antiphon.campaigns.models import Campaign
     from antiphon.campaigns.touches import Touch
     from antiphon.message.expressions import Survey
     from antiphon.message.templates import Templates
@@ -30,24 +28,19 @@ _SETTINGS = "config/settings.yaml"
 _EMAIL_PRINTS = ("links.unsubscribe", "company.postal_address")
 
 
-def check(templates: Templates, campaign: Campaign) -> list[Problem]:
-    """Every problem of every part, for each step, variant, language and channel of the campaign."""
+def check(templates: Templates, touch: Touch) -> set[Problem]:
+    """Every problem of every part, for each variant, language and channel of the touch."""
     problems: set[Problem] = set()
     for language in templates.tree.languages:
         if not is_known(language):
             hint = "Write an ISO 639-1 code: de, en, ru."
             problems.add(Problem(_SETTINGS, 0, 0, f"unknown language {language!r}", hint=hint))
-    if not problems:
-        problems = set().union(*(_touch(templates, touch) for touch in touches([campaign])))
-    return sorted(problems)
-
-
-def _touch(templates: Templates, touch: Touch) -> set[Problem]:
+    if problems:
+        return problems
     tree, message = templates.tree, touch.message
     if message not in tree.messages():
         hint = f"Messages are: {', '.join(sorted(tree.messages())) or 'none'}."
         return {Problem(f"templates/{message}/", 0, 0, "no such message", hint=hint)}
-    problems: set[Problem] = set()
     for variant in touch.campaign.arms:
         if variant != DEFAULT_VARIANT and variant in tree.languages:
             text = f"the variant {variant!r} is named like a language"

@@ -9,14 +9,20 @@ from antiphon.quoting import literal
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _CELL = "cell."
-Fault = tuple[tuple[str, str], str, str, str]  # path in the campaign's file, word, message, hint
+Fault = tuple[tuple[str, str], str, str]  # path in the campaign's file, message, hint
 
 
-def cell_names(campaign: Campaign, crosses: Mapping[str, Collection[str]]) -> frozenset[str]:
-    """What `cell.…` may name in a campaign's templates and offer; `crosses`: their dimensions."""
+def cell_names(campaign: Campaign, crosses: Mapping[str, Collection[str]]) -> frozenset[str] | None:
+    """What `cell.…` may name in a campaign's templates and offer; `crosses`: their dimensions.
+
+    None where its cross is not among them, which is said elsewhere: then nobody can tell.
+    """
+    if campaign.for_each is None:
+        return frozenset({"id"})
+    if campaign.for_each not in crosses:
+        return None
     own = {name for names in campaign.by.values() for values in names.values() for name in values}
-    dimensions = crosses.get(campaign.for_each or "", ())
-    return frozenset({"id", *dimensions, *(own if campaign.for_each else ())})
+    return frozenset({"id", *crosses[campaign.for_each], *own})
 
 
 def is_filled(text: str | None) -> bool:
@@ -45,18 +51,18 @@ def filled_sql(text: str | None, cell: Mapping[str, str]) -> str:
 
 def faults(campaign: Campaign, crosses: Mapping[str, Collection[str]]) -> Iterator[Fault]:
     """Every place in the offer that no cell of the campaign can fill."""
-    offer = campaign.offer
-    known = cell_names(campaign, crosses)
-    for key, text in (("code", offer.code), ("discount", offer.discount)) if offer else ():
+    offer, known = campaign.offer, cell_names(campaign, crosses)
+    if offer is None or known is None:
+        return
+    for key, text in (("code", offer.code), ("discount", offer.discount)):
         for part, is_name in _parts(text or ""):
-            name = part.removeprefix(_CELL)
-            if not is_name or (part.startswith(_CELL) and campaign.for_each and name in known):
+            prefix, dot, name = part.partition(".")
+            if not is_name or (f"{prefix}{dot}" == _CELL and campaign.for_each and name in known):
                 continue
-            if not campaign.for_each:
-                hint = "Only a campaign with 'for_each:' has offers that differ."
-            else:
-                hint = nearest(part, sorted(_CELL + each for each in known))
-            yield ("offer", key), part, f"{{{part}}} in an offer is no value of a cell", hint
+            hint = "Only a campaign with 'for_each:' has offers that differ."
+            if campaign.for_each:
+                hint = nearest(part, [_CELL + each for each in known])
+            yield ("offer", key), f"no cell has the value {{{part}}}", hint
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from jinja2 import DictLoader, Template, TemplateError
 
 from antiphon.campaigns.models import Campaign, Settings
+from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, Problem
 from antiphon.keys import digest
@@ -135,7 +136,11 @@ class Templates:
 
     def check(self, campaign: Campaign) -> list[Problem]:
         """Everything wrong with the templates this campaign needs, each problem once."""
-        return checking.check(self, campaign)
+        return sorted(set().union(*map(self.check_touch, touches([campaign]))))
+
+    def check_touch(self, touch: Touch) -> set[Problem]:
+        """The same of one step of a campaign, or of one without steps."""
+        return checking.check(self, touch)
 
     def language(self, wanted: str | None) -> str:
         """The language a customer is written to."""
