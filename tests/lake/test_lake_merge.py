@@ -9,6 +9,7 @@ from staged_rows import day, files, merge, query, stage
 
 from antiphon.entities import ENTITIES
 from antiphon.errors import LakeError
+from antiphon.keys import bucket_of
 from antiphon.lake import Lake, MergeCounts, QueryError
 from antiphon.lake.households import components
 
@@ -76,6 +77,34 @@ def test_products_are_one_unbucketed_table_in_every_bucket(tmp_path: Path) -> No
     for bucket in range(4):
         with lake.session(bucket=bucket) as session:
             assert session.rows("SELECT product_id FROM products") == [("p",)]
+
+
+def test_responses_lie_in_their_customers_bucket_and_notices_in_every_one(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake", threads=1, buckets=4)
+    responses = [
+        {"response_id": f"r{number}", "customer_id": f"c{number}", "kind": "open",
+         "occurred_at": day(number)}
+        for number in range(20)
+    ]  # fmt: skip
+    merge(lake, "responses", responses)
+    for state in ({}, {"is_deleted": True}):
+        notices = [
+            {"notice_id": "n1", "notice": "incident", "occurred_at": day(0)},
+            {"notice_id": "n2", "notice": "incident", "occurred_at": day(1), **state},
+        ]
+        merge(lake, "notices", notices)
+    for bucket in range(4):
+        with lake.session(bucket=bucket) as session:
+            found = {name for (name,) in session.rows("SELECT customer_id FROM responses")}
+            assert found == {f"c{n}" for n in range(20) if bucket_of(f"c{n}", 4) == bucket}
+            assert session.rows("SELECT notice_id FROM notices") == [("n1",)]
+
+
+def test_a_response_that_comes_again_is_one(lake: Lake) -> None:
+    response = {"response_id": "r", "customer_id": "c", "kind": "survey", "occurred_at": day(0)}
+    merge(lake, "responses", [response])
+    assert merge(lake, "responses", [{**response, "value": "4"}]).unchanged == 0
+    assert query(lake, "SELECT value FROM responses") == [("4",)]
 
 
 def test_a_full_source_removes_its_own_rows_only(lake: Lake, tmp_path: Path) -> None:

@@ -315,6 +315,33 @@ def test_events_without_an_id_are_known_by_what_happened(project: Project) -> No
     assert row["event_id"] == digest("event", "7", "cart_abandoned", micros, "", "")
 
 
+def test_responses_without_an_id_are_known_by_what_came_back(project: Project) -> None:
+    text = (
+        "customer_id,kind,occurred_at,campaign,value\n"
+        "7,survey,2026-05-01T10:00:00Z,may-letter,4\n7,survey,2026-05-01T10:00:00Z,,4\n"
+    )
+    project.write("r.csv", text)
+    named, unnamed = rows(project.pull("responses", "r.csv"))
+    micros = str(int(datetime(2026, 5, 1, 10, tzinfo=UTC).timestamp()) * 1_000_000)
+    assert named["response_id"] == digest("response", "7", "survey", micros, "may-letter", "4")
+    assert unnamed["response_id"] == digest("response", "7", "survey", micros, "", "4")
+    assert named["_problems"] == unnamed["_problems"] == []
+
+
+def test_a_response_or_notice_without_what_tells_it_is_a_problem(project: Project) -> None:
+    project.write("r.csv", "customer_id,kind,occurred_at\n,open,2026-05-01\n7,,soon\n")
+    project.write("n.csv", "notice_id,notice,occurred_at,is_deleted\n,x,2026-05-01,\n2,,,yes\n")
+    found = [row["_problems"] for row in rows(project.pull("responses", "r.csv"))]
+    assert found == [
+        ["response_id: missing", "customer_id: missing"],  # the id is made of the rest
+        ["occurred_at: not an instant", "response_id: missing", "kind: missing"],
+    ]
+    assert [row["_problems"] for row in rows(project.pull("notices", "n.csv"))] == [
+        ["notice_id: missing"],
+        [],  # of a notice that is taken back the key is enough
+    ]
+
+
 def test_a_consent_may_lack_its_moment_and_is_told_by_its_source(project: Project) -> None:
     project.write(
         "k.csv",
