@@ -40,7 +40,7 @@ class Stages:
         return (*([self.start] if self.start else ()), *self.exits.values(), *self.steps)
 
 
-def people_sql(stages: Stages, source: str) -> str:
+def people_sql(stages: Stages, moment: Moment, source: str) -> str:
     """What a chain asks of everybody who may start or is in it, from a relation with the frame."""
     exits = " ".join(
         f"WHEN {condition.sql} THEN {literal(name)}" for name, condition in stages.exits.items()
@@ -48,7 +48,7 @@ def people_sql(stages: Stages, source: str) -> str:
     holds = ", ".join(f"coalesce({condition.sql}, false)" for condition in stages.steps)
     starts = f"coalesce({stages.start.sql}, false)" if stages.start else "true"
     asked = (
-        f"SELECT customer_id FROM ({happened_sql(stages.chain.start.event)})"
+        _recent_sql(stages.chain, moment)
         if stages.chain.start.event
         else f"SELECT frame.customer_id FROM {source} AS frame WHERE {starts}"
     )
@@ -62,18 +62,25 @@ def people_sql(stages: Stages, source: str) -> str:
     """
 
 
-def hopeful_sql(campaign: str, chain: Chain) -> str:
-    """As `people_sql`, as if every condition held: whom a frame would have to be made for."""
+def hopeful_sql(campaign: str, chain: Chain, moment: Moment) -> str:
+    """As `people_sql` for a chain that starts from an event, as if every condition held: whom a
+    frame would have to be made for."""
     holds = ", ".join("true" for _ in chain.steps)
     return f"""
         SELECT DISTINCT customer_id, true AS starts, NULL::VARCHAR AS leaves_for, [{holds}] AS fits
         FROM (
-            SELECT customer_id FROM ({happened_sql(chain.start.event or "")})
+            {_recent_sql(chain, moment)}
             UNION ALL
             SELECT customer_id FROM enrolments
             WHERE campaign = {literal(campaign)} AND left_at IS NULL)
         SEMI JOIN customers USING (customer_id)
     """
+
+
+def _recent_sql(chain: Chain, moment: Moment) -> str:
+    """SELECT customer_id of those whose event may still start the chain, and of few others."""
+    may_start = Window(moment).may_concern("happened_at", chain.start.since)
+    return f"SELECT customer_id FROM ({happened_sql(chain.start.event or '')}) WHERE {may_start}"
 
 
 def chain_sql(
@@ -142,7 +149,7 @@ def chain_sql(
         SELECT d.customer_id, d.anchor, d.place, d.step, d.after, d.due_at,
             coalesce(q.fits[d.place + 1], false) AS holds,
             {_is_late(chain, window)}
-                OR (NOT holds AND coalesce(d.next_at <= {window.now}, false)) AS is_lapsed
+                OR (NOT holds AND coalesce(d.next_at <= {window.as_of}, false)) AS is_lapsed
         FROM dated d
         LEFT JOIN reached r USING (customer_id, anchor)
         LEFT JOIN people q USING (customer_id)
@@ -181,7 +188,7 @@ def chain_sql(
                 ELSE coalesce(told_step, reached) END AS reached,
             CASE WHEN goes_on THEN nullif(concat_ws(',', missed, entries), '')
                 ELSE missed END AS missed,
-            CASE WHEN ends_for IS NOT NULL THEN {window.now} END AS left_at,
+            CASE WHEN ends_for IS NOT NULL THEN {window.as_of} END AS left_at,
             ends_for AS left_for,
             is_new,
             CASE WHEN ends_for IS NULL THEN next_place END AS place,
@@ -194,7 +201,7 @@ def chain_sql(
         a.place, a.due_at
     FROM after n
     LEFT JOIN ahead a ON a.customer_id = n.customer_id AND a.anchor = n.anchor
-        AND a.place = n.place AND a.due_at <= {window.now} AND a.holds
+        AND a.place = n.place AND a.due_at <= {window.as_of} AND a.holds
         AND n.customer_id NOT IN (SELECT customer_id FROM busy)
     """
 
@@ -237,7 +244,7 @@ def _entering_sql(chain: Chain, window: Window) -> str:
                 (greatest(coalesce(e.entries, 0), coalesce(e.ordinal, 0)) + 1)::VARCHAR AS anchor,
                 {window.day_begins} AS entered_at
             FROM people p LEFT JOIN ({earlier}) e USING (customer_id)
-            WHERE p.starts AND p.leaves_for IS NULL AND {_may_enter(chain, window, window.now)}
+            WHERE p.starts AND p.leaves_for IS NULL AND {_may_enter(chain, window, window.as_of)}
         """
     return f"""
         SELECT customer_id, id AS anchor, happened_at AS entered_at

@@ -43,7 +43,7 @@ def trigger_sql(trigger: Trigger, moment: Moment, source: str = "") -> str:
         SELECT customer_id, id AS anchor, {due} AS due_at, product_id, value
         FROM ({_concerned_sql(trigger, window, source)})
         WHERE {window.may_concern("happened_at", reach)} AND happened_at < {window.facts_until}
-            AND {due} <= {window.now} AND NOT {window.is_over(due, trigger.grace)}
+            AND {due} <= {window.as_of} AND NOT {window.is_over(due, trigger.grace)}
     """
 
 

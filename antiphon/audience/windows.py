@@ -26,25 +26,25 @@ class Window:
     moment: Moment
 
     @property
-    def now(self) -> str:
+    def as_of(self) -> str:
         """The moment itself."""
         return instant(self.moment.as_of)
 
     @cached_property
-    def today(self) -> str:
+    def local_day(self) -> str:
         """The business's calendar day that holds the moment: a DATE."""
-        return self.day(self.now)
+        return self.day(self.as_of)
 
     @property
     def day_begins(self) -> str:
         """When that day began."""
-        return f"timezone({self._zone}, {self.today}::TIMESTAMP)"
+        return f"timezone({self._zone}, {self.local_day}::TIMESTAMP)"
 
     @property
     def facts_until(self) -> str:
         """Facts at or after this instant do not count, by the rule of the customer frame."""
         after = f"timezone({self._zone}, (DATE '{self.moment.business_day}' + 1)::TIMESTAMP)"
-        return f"least({self.now} + to_microseconds(1), {after})"
+        return f"least({self.as_of} + to_microseconds(1), {after})"
 
     def day(self, at: str) -> str:
         """The business's calendar day of an instant."""
@@ -62,8 +62,8 @@ class Window:
     def is_over(self, at: str, duration: timedelta) -> str:
         """Whether more than that has passed since `at`."""
         if is_whole_days(duration):
-            return f"({self.today} > {self.day(at)} + {duration.days})"
-        return f"({self.now} > {self.later(at, duration)})"
+            return f"({self.local_day} > {self.day(at)} + {duration.days})"
+        return f"({self.as_of} > {self.later(at, duration)})"
 
     def may_concern(self, at: str, duration: timedelta) -> str:
         """A cheap condition on a raw instant: true of all that is not over, and of little else."""

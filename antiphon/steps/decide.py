@@ -1,4 +1,4 @@
-"""Segment and decide: frames of the day, decisions to the lake, messages to the outbox."""
+"""Decide: decisions to the lake, messages to the outbox."""
 
 # ruff: noqa: S608
 
@@ -10,34 +10,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from antiphon.campaigns.touches import touches
 from antiphon.policy.rules import Rule
 from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
 from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
-from antiphon.steps.drift import report_drift
-from antiphon.steps.frames import Frames, build_frames
+from antiphon.steps.frames import Frames
 from antiphon.steps.run import Counts, Run, step
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
 ROWS_A_PLAN = 10_000
 _LACKING = pa.schema(dict.fromkeys(("campaign", "step", "customer_id", "variable"), pa.string()))
-
-
-@step("segment")
-def segment(run: Run) -> Counts:
-    """Build the customer frame and count the segments."""
-    lake = run.project.lake
-    snapshot = lake.snapshot(run.snapshot_id)
-    folder = lake.path / "frames" / run.id
-    frames = build_frames(run.project, snapshot, run.moment, touches(run.campaigns), folder)
-    with lake.change(run.id, day=run.record.business_day) as change:
-        change.add_files("frames", run.id, frames.paths)
-        run.publish(change)
-    run.write("segments.json", json.dumps(frames.segments, indent=1))
-    frames.save(run)
-    report_drift(run, frames)
-    return {"customers": frames.customers, "segments": len(frames.segments)}
 
 
 @step("decide")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from antiphon import keys
 from antiphon.audience.frame import scan_sql
@@ -25,6 +24,7 @@ from antiphon.quoting import literal
 from antiphon.steps.buckets import bucket_session, each_bucket
 from antiphon.steps.composing import occasions_sql
 from antiphon.steps.frames import Frames, touch_conditions
+from antiphon.steps.intake import recent_contacts
 
 ENGINE_FROM = 20_000  # rows from which the engine hashes faster than Python
 
@@ -54,9 +54,7 @@ class Day:
 
     def recent(self) -> pa.Table:
         """The ledger's own rows since the mark, without those of this run."""
-        with self.project.ledger.history.contacts_since(self.mark) as reader:
-            table = reader.read_all()
-        return table.filter(pc.not_equal(table["run_id"], self.run_id))
+        return recent_contacts(self.project, self.mark, self.run_id)
 
 
 def history_sql(day: Day, bucket: int | None = None) -> str:

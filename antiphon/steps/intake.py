@@ -4,19 +4,24 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from antiphon.campaigns.models import Sources
 from antiphon.entities import SOURCE_ENTITIES, ColumnType
 from antiphon.errors import UserFilesError
 from antiphon.lake import Change, Snapshot
 from antiphon.ledger import Ledger
+from antiphon.project import Project
+from antiphon.quoting import literal
 from antiphon.sources.pull import Pull, Pulled, pull_sources
-from antiphon.steps.run import Counts, Run, step
+from antiphon.steps.run import TRIGGERS, Counts, Run, step
 from antiphon.validation.circumstances import Circumstances
 from antiphon.validation.contract import Check, read
 from antiphon.validation.results import usual_rows
@@ -27,6 +32,7 @@ LEDGER = "@ledger"  # how far contacts and acts of consent were pulled from the 
 PULLS = "@pulls"  # entity → rows of the latest incremental pulls, the newest last
 PUBLISHED = "@published"  # the run that published the snapshot, with its counts
 PULLS_KEPT = 14
+HAPPENINGS = {"events": "event_id", "notices": "notice_id"}  # what a trigger pass pulls, by key
 
 
 @dataclass(frozen=True)
@@ -74,28 +80,16 @@ class Intake:
 @step("pull")
 def pull(run: Run) -> Counts:
     """Stage what is new in every source and in the ledger; the lake is only read."""
-    project, settings = run.project, run.project.configuration.settings
+    project = run.project
     shutil.rmtree(project.lake.staging(run.id))  # what a killed attempt left
     staging = project.lake.staging(run.id)
     base = project.lake.current()
     project.lake.pin(base.id, run.id)
     mark = project.ledger.history.mark()
-    pulled = pull_sources(
-        project.configuration.sources,
-        Pull(
-            root=project.root,
-            files=project.configuration.files,
-            lake=project.lake,
-            snapshot=base,
-            staging=staging,
-            environment=project.environment,
-            as_of=run.record.as_of,
-            zone=settings.business.timezone,
-            country=settings.business.country,
-            salt=settings.salt,
-        ),
-        base.watermarks,  # type: ignore[arg-type]
-    )
+    if run.record.flow == TRIGGERS:
+        pulled = pull_happenings(project, base, staging, run.record.as_of)
+    else:
+        pulled = _pulled(project, base, staging, run.record.as_of)
     stage_own(project.ledger, ledger_mark(base), staging / "own")
     fresh = tuple(one for one in pulled if not one.skipped)
     firsts = tuple(sorted({one.entity for one in fresh if one.source not in base.watermarks}))
@@ -104,6 +98,73 @@ def pull(run: Run) -> Counts:
     for one in pulled:
         counts[one.entity] += one.rows
     return dict(counts)
+
+
+def _pulled(
+    project: Project, base: Snapshot, staging: Path, as_of: datetime, *entities: str
+) -> list[Pulled]:
+    """What is new in the sources (of these entities, where some are named) since the snapshot."""
+    configuration = project.configuration
+    settings = configuration.settings
+    sources = {
+        name: source
+        for name, source in configuration.sources.sources.items()
+        if not entities or source.entity in entities
+    }
+    return pull_sources(
+        Sources(version=configuration.sources.version, sources=sources),
+        Pull(
+            root=project.root,
+            files=configuration.files,
+            lake=project.lake,
+            snapshot=base,
+            staging=staging,
+            environment=project.environment,
+            as_of=as_of,
+            zone=settings.business.timezone,
+            country=settings.business.country,
+            salt=settings.salt,
+        ),
+        base.watermarks,  # type: ignore[arg-type]
+    )
+
+
+def pull_happenings(
+    project: Project, base: Snapshot, staging: Path, as_of: datetime
+) -> list[Pulled]:
+    """Events and notices that the snapshot does not have, of customers it knows.
+
+    The daily run reads the same rows again, for the watermarks stay where they are: it brings the
+    customers first, so that somebody who registered today is no unknown customer.
+    """
+    narrowed = []
+    with project.lake.session(base) as session:
+        for one in _pulled(project, base, staging, as_of, *HAPPENINGS):
+            files, rows, key = [], 0, HAPPENINGS[one.entity]
+            known = "SEMI JOIN customers USING (customer_id)" if one.entity == "events" else ""
+            for path in one.files:
+                fresh = path.with_name(f"fresh-{path.name}")
+                count = session.write(
+                    f"SELECT s.* FROM read_parquet({literal(str(path))}) s {known} "  # noqa: S608
+                    f"ANTI JOIN {one.entity} l ON l.{key} = s.{key} WHERE len(s._problems) = 0",
+                    fresh,
+                )
+                path.unlink()
+                if count:
+                    files.append(fresh)
+                rows += count
+            skipped = not rows
+            narrowed.append(
+                replace(one, files=tuple(files), rows=rows, skipped=skipped, is_full=False)
+            )
+    return narrowed
+
+
+def recent_contacts(project: Project, mark: int, run_id: str = "") -> pa.Table:
+    """The ledger's contacts since a mark, without those of a run."""
+    with project.ledger.history.contacts_since(mark) as reader:
+        table = reader.read_all()
+    return table.filter(pc.not_equal(table["run_id"], run_id))
 
 
 def stage_own(ledger: Ledger, since: int, folder: Path) -> None:
@@ -145,7 +206,11 @@ def validate(run: Run) -> Counts:
     base = lake.snapshot(intake.base)
     files = {entity: intake.files(entity) for entity in SOURCE_ENTITIES}
     pulls: dict[str, list[int]] = base.watermarks.get(PULLS) or {}  # type: ignore[assignment]
-    comparable = {entity: rows for entity, rows in pulls.items() if entity not in intake.firsts}
+    comparable = {
+        entity: rows
+        for entity, rows in pulls.items()
+        if entity not in intake.firsts and run.record.flow != TRIGGERS  # a pass is no day
+    }
     with lake.session(base) as session:
         verdicts = Validation(
             circumstances=Circumstances(
@@ -192,7 +257,7 @@ def publish(run: Run) -> Counts:
                 "  Repeat it: a new run pulls again."
             )
         else:
-            counts = _merge(change, intake, staging)
+            counts = _merge(change, intake, staging, moves=run.record.flow != TRIGGERS)
             change.set_watermark(PUBLISHED, {"run_id": run.id, "counts": {**counts}})
             if quarantine := sorted((staging / "quarantine").glob("*/*.parquet")):
                 change.add_files("quarantine", run.id, quarantine)
@@ -202,7 +267,8 @@ def publish(run: Run) -> Counts:
     return dict(counts)
 
 
-def _merge(change: Change, intake: Intake, staging: Path) -> Counts:
+def _merge(change: Change, intake: Intake, staging: Path, *, moves: bool) -> Counts:
+    """Merge everything; with `moves` the sources' watermarks move."""
     counts = Counter[str]()
     pulls: dict[str, Any] = dict(change.before.watermarks.get(PULLS) or {})  # type: ignore[arg-type]
     for entity in (*SOURCE_ENTITIES, "contacts"):
@@ -218,9 +284,9 @@ def _merge(change: Change, intake: Intake, staging: Path) -> Counts:
                 present=intake.files(entity),
             )
             counts.update(asdict(merged))
-        for one in sources:
+        for one in sources if moves else ():
             change.set_watermark(one.source, one.watermark)
-        if sources and entity not in intake.firsts:
+        if moves and sources and entity not in intake.firsts:
             rows = sum(one.rows for one in sources)
             pulls[entity] = [*pulls.get(entity, []), rows][-PULLS_KEPT:]
     change.set_watermark(PULLS, pulls)

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -20,16 +20,21 @@ from antiphon.steps.composing import Composer
 from antiphon.steps.decide import write_decisions
 from antiphon.steps.deciding import Day
 from antiphon.steps.frames import Frames, build_frames
-from antiphon.steps.intake import ledger_mark
+from antiphon.steps.intake import ledger_mark, recent_contacts
+from antiphon.steps.occasions import find_occasions
 from antiphon.steps.run import read_summaries, todays_campaigns
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be decided now: valid while its context is open."""
+    """What would be decided now: valid while its context is open.
+
+    `entering`: campaign → customers who would enter its chain.
+    """
 
     day: Day
     frames: Frames
+    entering: Mapping[str, int]
     summaries: list[CampaignSummary]
     composer: Composer
     folder: Path
@@ -79,12 +84,22 @@ def planned(
     moment = Moment(now, day or business_day(now, zone), zone)
     campaigns = todays_campaigns(project, moment.business_day, only)
     with lake.session(snapshot) as session, scratch(lake.path) as folder:
-        frames = build_frames(project, snapshot, moment, touches(campaigns), folder / "frames")
-        planning = Day(project, snapshot, moment, campaigns, frames, ledger_mark(snapshot), "plan")
+        spoken, mark = touches(campaigns), ledger_mark(snapshot)
+        frames = build_frames(project, snapshot, moment, spoken, folder / "frames")
+        occasions = find_occasions(
+            project,
+            snapshot,
+            moment,
+            frames,
+            folder / "occasions",
+            spoken=spoken,
+            recent=recent_contacts(project, mark),
+        )
+        planning = Day(project, snapshot, moment, campaigns, frames, mark, "plan", occasions.paths)
         composer = Composer(project, moment, session)
         counts = write_decisions(planning, composer, folder / "decisions")
         summaries = summarise(counts, [campaign.campaign for campaign in campaigns])
-        yield Plan(planning, frames, summaries, composer, folder / "decisions")
+        yield Plan(planning, frames, occasions.entered, summaries, composer, folder / "decisions")
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from antiphon.project import Project, open_project, with_files
 from antiphon.steps.holder import is_dead, this_process
 from antiphon.steps.runlog import logged
 
+DAILY, TRIGGERS = "daily", "triggers"  # flows that decide: of the two one run at a time
+DECIDE = "decide"
 LEASE = "planning"
 LEASE_SECONDS = 60
 WARNINGS = "warnings.txt"
@@ -178,6 +180,8 @@ def running(
         try:
             with logged(folder):
                 log.info(beginning, record.run_id)
+                if not unfinished and not dry_run:
+                    _supersede(project, record)
                 _remind(ledger, flow, day)
                 record = _pinned(project, record, lease)
                 yield record.run_id
@@ -187,6 +191,20 @@ def running(
         except BaseException as error:
             _stopped(project, record.run_id, lease, error)
             raise
+
+
+def _supersede(project: Project, record: Record) -> None:
+    """Abandon what the other flow left undecided: it would go on from facts older than these, and
+    look at the chains as they were. Nothing of it left; what it saw, this run and the next see."""
+    runs = project.ledger.runs
+    for flow in {DAILY, TRIGGERS} - {record.flow}:
+        for one in runs.latest(flow):
+            if one.state not in UNFINISHED or one.dry_run or one.released_at:
+                continue
+            if not any(s.step == DECIDE and s.finished_at for s in runs.steps(one.run_id)):
+                runs.abandon(one.run_id, f"run {record.run_id} began after it", project.clock())
+                project.lake.unpin(one.run_id)
+                log.warning("run %s had decided nothing: it is abandoned", one.run_id)
 
 
 def _remind(ledger: Ledger, flow: str, day: date) -> None:

@@ -69,7 +69,7 @@ class Story:
             "people_today", [{"customer_id": c, **absent, **flags} for c, flags in people.items()]
         )
         self.tables.fill("customers", [{"customer_id": customer} for customer in people])
-        asked = people_sql(stages(self.chain), "people_today")
+        asked = people_sql(stages(self.chain), moment(as_of), "people_today")
         sql = chain_sql(NAME, self.chain, moment(as_of), asked, everybody=everybody)
         return self.tables.rows(sql)
 

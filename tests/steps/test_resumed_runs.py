@@ -13,9 +13,9 @@ from antiphon.clock import system_clock
 from antiphon.errors import LeaseLost, RunBusy
 from antiphon.lake import Change
 from antiphon.steps.daily import run_daily
-from antiphon.steps.decide import segment
 from antiphon.steps.intake import publish, pull, validate
 from antiphon.steps.run import LEASE, running
+from antiphon.steps.segment import segment
 
 AFTER_PUBLISH = Kill("publish", "antiphon.ledger.runs:Runs.finish_step", "after")
 AFTER_PLAN = Kill("decide", "antiphon.ledger.runs:Runs.finish_step", "after")

@@ -1,0 +1,97 @@
+"""Segment: the customer frame of the day, who is in which segment, and what is due to whom."""
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from antiphon.audience.derived import Constants
+from antiphon.campaigns.touches import Touch, touches
+from antiphon.lake import Snapshot
+from antiphon.steps.composing import templates_of, used_by
+from antiphon.steps.drift import report_drift
+from antiphon.steps.enrolling import enrol
+from antiphon.steps.frames import build_frames, last_constants
+from antiphon.steps.intake import HAPPENINGS, Intake, recent_contacts
+from antiphon.steps.occasions import find_occasions
+from antiphon.steps.run import TRIGGERS, Counts, Run, step
+from antiphon.steps.triggering import News, concerned, seen
+
+
+@step("segment")
+def segment(run: Run) -> Counts:
+    """Build the customer frame, find the day's occasions, move everybody on in their chains.
+
+    A pass of the triggers does so for the customers whom its events concern.
+    """
+    project, lake, spoken = run.project, run.project.lake, touches(run.campaigns)
+    snapshot = lake.snapshot(run.snapshot_id)
+    recent = recent_contacts(project, run.history_mark, run.id)
+    few = _few(run, snapshot, recent) if run.record.flow == TRIGGERS else None
+    frames = build_frames(
+        project,
+        snapshot,
+        run.moment,
+        spoken,
+        lake.path / "frames" / run.id,
+        needed=_printed(run, spoken) if few else None,
+        only=few.customers if few else None,
+        constants=few.constants if few else None,
+    )
+    occasions = find_occasions(
+        project,
+        snapshot,
+        run.moment,
+        frames,
+        lake.path / "occasions" / run.id,
+        spoken=spoken,
+        recent=recent,
+        everybody=few is None,
+    )
+    with lake.change(run.id, day=run.record.business_day) as change:
+        change.add_files("frames", run.id, frames.paths)
+        change.add_files("occasions", run.id, occasions.paths)
+        enrol(run, change, occasions)
+        run.publish(change)
+    frames.save(run)
+    if few is None:
+        run.write("segments.json", json.dumps(frames.segments, indent=1))
+        report_drift(run, frames)
+    return {
+        "customers": frames.customers,
+        "segments": len(frames.segments),
+        "occasions": occasions.count,
+        "entered": sum(occasions.entered.values()),
+        "left": sum(occasions.left.values()),
+    }
+
+
+@dataclass(frozen=True)
+class _Few:
+    """Whom a pass concerns, and what only a frame of everybody tells."""
+
+    customers: pa.Table
+    constants: Constants
+
+
+def _few(run: Run, snapshot: Snapshot, recent: pa.Table) -> _Few | None:
+    """None before the first daily run: the frame is then made of everybody."""
+    constants = last_constants(run.project)
+    if constants is None:
+        return None
+    staging = run.project.lake.staging(run.id)
+    clean = {
+        entity: sorted((staging / "clean" / entity).glob("*.parquet")) for entity in HAPPENINGS
+    }
+    news = News(clean, seen(run.project, Intake.load(staging).published))
+    customers = concerned(
+        run.project, snapshot, run.moment, run.campaigns, recent=recent, news=news
+    )
+    return _Few(customers, constants)
+
+
+def _printed(run: Run, spoken: tuple[Touch, ...]) -> frozenset[str]:
+    """What the templates print, and what notices are compared with."""
+    templates = templates_of(run.project)
+    compared = [one.on.same for one in run.campaigns if one.on and one.on.same]
+    return frozenset(compared).union(*(used_by(templates, touch) for touch in spoken))
