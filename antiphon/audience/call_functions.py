@@ -149,10 +149,11 @@ _TABLE = (
     ),
     CallFunction(
         "responded",
-        "Answered us. Without `kind` whatever the person did counts, but no bounce.",
+        "Answered us. Without `kind` that is an open, click, reply, conversion or survey: no "
+        "complaint, bounce or opt-out.",
         (
             Argument("campaign", Kind.CAMPAIGN, "to this campaign", "campaign"),
-            Argument("kind", Kind.TEXT, "open, click, reply, conversion, survey, …", "kind"),
+            Argument("kind", Kind.TEXT, "open, click, complaint, …, or your own word", "kind"),
             Argument("channel", Kind.CHANNEL, "by this channel", "channel"),
             _WITHIN,
             _BEFORE,
@@ -182,9 +183,9 @@ _TABLE = (
     ),
     CallFunction(
         "runs_out_within",
-        "A product bought lately is expected to be used up: today, or within so many days. How "
-        "long it lasts is its pack_days times the quantity or, where the product has none, the "
-        "customer's own usual time between two purchases of it.",
+        "Something that they bought is expected to be used up, today or within so many days. It "
+        "lasts, from the last day it was bought, for its pack_days times the quantity or, where it "
+        "has none, for the customer's own mean time between purchases of it (three at least).",
         (
             _AHEAD,
             Argument("category", Kind.TEXT, "a product of this category", "category"),

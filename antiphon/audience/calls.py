@@ -13,7 +13,7 @@ with `count(DISTINCT order_id)` for a fifth of them 2.4 s.)
 # Names are ours and values pass `literal`.
 # ruff: noqa: S608
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -25,6 +25,7 @@ from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES
 
 BITS = 62
+ANSWERS = ("open", "click", "reply", "conversion", "survey")  # as in sql/features/response.sql
 # When each product that the customer bought is expected to be used up: customer_id, product_id,
 # category, run_out_day. The same rule as in sql/features/products.sql.
 RUN_OUTS = """
@@ -57,6 +58,7 @@ FROM (
     GROUP BY customer_id, product_id
 ) b
 JOIN products p ON p.product_id = b.product_id
+WHERE p.pack_days IS NOT NULL OR b.rhythm_days IS NOT NULL
 """
 
 
@@ -198,17 +200,22 @@ def _naming_none(calls: Sequence[Call], *columns: str) -> int:
     return _bits(not any(name in columns for name, _ in call.matches) for call in calls)
 
 
-def _by_value(calls: Sequence[Call], column: str, sql: str, but: str | None = None) -> str:
-    """The calls that name the value of the column, or none; the value `but` must be named."""
+def _by_value(
+    calls: Sequence[Call], column: str, sql: str, unnamed: Collection[str] | None = None
+) -> str:
+    """The calls that name the column's value, and those that name none.
+
+    `unnamed`: the values that will do where none is named; absent: all.
+    """
     named = {value for call in calls for name, value in call.matches if name == column}
     free = _naming_none(calls, column)
     cases = {
         value: _bits((column, value) in call.matches for call in calls)
-        | (0 if value == but else free)
-        for value in sorted(named | ({but} if but else set()))
+        | (free if unnamed is None or value in unnamed else 0)
+        for value in sorted(named.union(unnamed or ()))
     }
     whens = " ".join(f"WHEN {literal(value)} THEN {bits}" for value, bits in cases.items())
-    return f"(CASE {sql} {whens} ELSE {free} END)" if whens else ""
+    return f"(CASE {sql} {whens} ELSE {free if unnamed is None else 0} END)" if whens else ""
 
 
 def _by_time(calls: Sequence[Call], boundaries: Callable[[Call], list[str]]) -> str:
@@ -299,7 +306,7 @@ def _contacts(calls: Sequence[Call]) -> str:
 
 def _responses(calls: Sequence[Call]) -> str:
     masks = [_by_value(calls, column, column) for column in ("campaign", "channel")]
-    masks.append(_by_value(calls, "kind", "kind", but="bounce"))
+    masks.append(_by_value(calls, "kind", "kind", unnamed=ANSWERS))
     return _dated(calls, "responses", "occurred_at", masks)
 
 
