@@ -4,6 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from antiphon.audience.calls import RUN_OUTS
 
 TODAY = date(2026, 5, 12)
 
@@ -133,3 +137,29 @@ def test_no_quantity_is_too_large_for_the_calendar(shelf, quantity):
     bought(shelf, "vitamins", 10, quantity=quantity)
     days = next_out(shelf)[1]
     assert days in (None, 36_500 - 10)
+
+
+lines = st.lists(
+    st.tuples(
+        st.sampled_from(["vitamins", "cream", "tea", "old"]),
+        st.integers(-1, 200),
+        st.sampled_from([1, 1, 2, -1]),
+    ),
+    max_size=10,
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(lines)
+def test_conditions_and_features_run_out_of_the_same_products_on_the_same_days(shelf, lines):
+    shelf.connection.execute("DELETE FROM order_lines")
+    for product, ago, quantity in lines:
+        bought(shelf, product, ago, quantity=quantity)
+    given = {name: shelf.parameters[name] for name in ("as_of", "business_day", "business_zone")}
+    rows = shelf.connection.execute(f"SELECT run_out_day, product_id FROM ({RUN_OUTS})", given)
+    due = [row for row in rows.fetchall() if row[0] >= TODAY - timedelta(30)]
+    found = shelf.frame()["a"]
+    day, product = min(due, default=(None, None))
+    assert (found["run_out_day"], found["run_out_product"]) == (day, product)
