@@ -40,16 +40,17 @@ def features(folder: Path, as_of: datetime, zone: str) -> pd.DataFrame:
     frame = _read(folder, "customers", *PERSON, *REACH).set_index("customer_id")
     for part in (
         _orders(folder, now, today),
-        _favourite(folder, now),
+        _habits(folder, now, today),
+        _favourites(folder, now),
         _events(folder, now, today),
         _contacts(folder, now, today),
         _consents(folder, now),
     ):
         frame = frame.join(part)
-    counts = [name for name in frame.columns if name.startswith(("order_count", "event_count"))]
-    spends = [name for name in frame.columns if name.startswith("spend_")]
-    filled = [*counts, *spends, "contact_count_30d"]
+    sums = ("order_count", "event_count", "contact_count", "spend_")
+    filled = [name for name in frame.columns if name.startswith(sums) and "trend" not in name]
     frame[filled] = frame[filled].fillna(0)
+    frame["app_installed"] = frame.days_since_app_installed.notna()
     frame["email_reachable"] = frame.email_valid.fillna(False) & frame.email_address.notna()
     frame["sms_reachable"] = frame.phone_valid.fillna(False) & frame.phone_e164.notna()
     _person(frame, as_of, zone, today)
@@ -86,22 +87,60 @@ def _orders(folder: Path, now: pd.Timestamp, today: pd.Timestamp) -> pd.DataFram
             "days_since_order": _days(today, by_customer["max"]),
         }
     )
-    for days in (30, 90, 365):
-        begin = today - pd.DateOffset(days=days - 1)
-        within = orders[orders.ordered_at >= begin]
-        found[f"order_count_{days}d"] = within[within.amount >= 0].groupby("customer_id").size()
-        found[f"spend_{days}d"] = within.groupby("customer_id").amount.sum()
+    counts, spends = {}, {}
+    for days in (7, 30, 90, 180, 365, 730):
+        within = orders[orders.ordered_at >= today - pd.DateOffset(days=days - 1)]
+        counts[days] = within[within.amount >= 0].groupby("customer_id").size()
+        counts[days] = counts[days].reindex(found.index, fill_value=0)
+        spends[days] = within.groupby("customer_id").amount.sum().reindex(found.index, fill_value=0)
+    for days in (7, 30, 90, 365):
+        found[f"order_count_{days}d"], found[f"spend_{days}d"] = counts[days], spends[days]
+    for days in (90, 365):
+        for name, sums in (("order", counts), ("spend", spends)):
+            before = sums[2 * days] - sums[days]
+            found[f"{name}_trend_{days}d"] = sums[days] / before.where(before > 1e-6)
     found["average_order"] = found.spend_total / found.order_count
     return found
 
 
-def _favourite(folder: Path, now: pd.Timestamp) -> pd.Series:
+def _habits(folder: Path, now: pd.Timestamp, today: pd.Timestamp) -> pd.DataFrame:
+    orders = _read(folder, "orders", "customer_id", "ordered_at", "amount", "store")
+    orders = orders[(orders.ordered_at <= now) & (orders.amount >= 0)]
+    local = orders.ordered_at.dt.tz_convert(today.tz)
+    orders = orders.assign(
+        day=local.dt.tz_localize(None).dt.normalize(),
+        favourite_weekday=local.dt.dayofweek + 1,
+        favourite_hour=local.dt.hour,
+        favourite_store=orders.store,
+    ).sort_values(["customer_id", "ordered_at"])
+    by_customer = orders.groupby("customer_id")
+    second = orders[by_customer.cumcount() == 1].set_index("customer_id").day
+    found = pd.DataFrame({"second_order_day": second.dt.date})
+    days = orders[["customer_id", "day"]].drop_duplicates()
+    gaps = days.groupby("customer_id").day.diff().dt.days.dropna()
+    gaps = gaps.groupby(days.customer_id[gaps.index])
+    found["median_gap_days"] = gaps.median()[gaps.size() >= 2]
+    late = (today.tz_localize(None) - by_customer.day.max()).dt.days
+    found["gaps_late"] = late / found.median_gap_days - 1
+    for name in ("favourite_weekday", "favourite_hour", "favourite_store"):
+        found = found.join(_ranked(orders, name)[0], how="outer")
+    return found
+
+
+def _favourites(folder: Path, now: pd.Timestamp) -> pd.DataFrame:
     orders = _read(folder, "orders", "customer_id", "category", "ordered_at", "amount")
     orders = orders[(orders.ordered_at <= now) & (orders.amount >= 0)]
-    times = orders.groupby(["customer_id", "category"]).size().rename("times").reset_index()
-    times = times.sort_values(["customer_id", "times", "category"], ascending=[True, False, True])
-    first = times.drop_duplicates("customer_id").set_index("customer_id")
-    return first.category.rename("favourite_category")
+    first, second = _ranked(orders, "category")
+    return pd.DataFrame({"favourite_category": first, "second_category": second})
+
+
+def _ranked(facts: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """Each customer's most frequent value and the second; of equal ones the first in order."""
+    times = facts.groupby(["customer_id", name]).size().rename("times").reset_index()
+    times = times.sort_values(["customer_id", "times", name], ascending=[True, False, True])
+    rank = times.groupby("customer_id").cumcount()
+    first, second = (times[rank == place].set_index("customer_id")[name] for place in (0, 1))
+    return first, second
 
 
 def _events(folder: Path, now: pd.Timestamp, today: pd.Timestamp) -> pd.DataFrame:
@@ -109,8 +148,10 @@ def _events(folder: Path, now: pd.Timestamp, today: pd.Timestamp) -> pd.DataFram
     events = events[events.occurred_at <= now]
     carts = events[events.event == "cart_abandoned"].groupby("customer_id").occurred_at.max()
     recent = events[events.occurred_at >= today - pd.DateOffset(days=29)]
+    apps = events[events.event == "app_installed"].groupby("customer_id").occurred_at.min()
     return pd.DataFrame(
         {
+            "days_since_app_installed": _days(today, apps),
             "days_since_cart_abandoned": _days(today, carts),
             "event_count_30d": recent.groupby("customer_id").size(),
         }

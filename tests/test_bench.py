@@ -57,7 +57,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pandas_computes_the_same_features(beside: Path) -> None:
     customers, features = agreement.compare(beside)
     assert customers == CUSTOMERS
-    assert features > 30
+    assert features > 50
 
 
 def test_a_feature_that_differs_for_one_customer_is_found(beside: Path, tmp_path: Path) -> None:
