@@ -37,7 +37,7 @@ class Kind(Enum):
     CATEGORY = "a category of campaigns, 'promo', 'lifecycle' or 'service'"
     SPAN = "a duration in quotes such as '90 days'"
     DAYS = "a number of days in quotes such as '7 days'"
-    COUNT = "a whole number from 1"
+    COUNT = "a whole number from 1 to 1,000,000"
     MONEY = "an amount above 0"
 
 
@@ -212,7 +212,7 @@ def call(checker: Checker, node: exp.Expr, depth: int) -> Typed:
     if len(checker.findings) > known:
         return UNKNOWN
     if function.name == "in_segment":
-        return checker.segment(node, str(values["segment"]), depth)
+        return checker.segment(given["segment"], str(values["segment"]), depth)
     if function.name == "birthday_within":
         return _birthday(checker, node, values["within"])
     assert function.relation is not None, "all other functions ask a relation"
@@ -287,7 +287,7 @@ def _value(
     if argument.kind in (Kind.COUNT, Kind.MONEY):
         if isinstance(literal, Decimal) and literal > 0:
             if argument.kind == Kind.MONEY:
-                return literal
+                return literal.normalize()
             if typed.type == ColumnType.INTEGER and literal <= MAX_COUNT:
                 return int(literal)
     elif isinstance(literal, str):

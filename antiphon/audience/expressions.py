@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 T = ColumnType
 MAX_TREE_DEPTH = 60  # the engine refuses expressions some hundred levels deep
 MAX_SEGMENT_DEPTH = 200  # with segments that build on segments
-MAX_SIZE = 200_000  # characters of SQL, with the segments within
+MAX_SIZE = 50_000  # characters of SQL, with the segments within
 RELATION = "frame"
 
 _NO_NOW = {"current_date", "current_timestamp", "current_time", "today", "now", "localtimestamp"}
