@@ -232,10 +232,10 @@ class _Definer:
 
     def _condition(self, node: str, path: tuple[str | int, ...], text: str) -> Condition | None:
         """The condition, whose names become what the node is built on; None where it is wrong."""
+        needs = self.graph.setdefault(node, set())
         self.lazy.asked.append(set())
         found = parse(text, self.vocabulary)
         asked = self.lazy.asked.pop()
-        needs = self.graph.setdefault(node, set())
         needs |= asked
         if isinstance(found, Condition):
             inlined = [self.lazy.parsed.get(name, NOBODY).columns for name in asked]

@@ -5,9 +5,8 @@ from itertools import pairwise
 
 from antiphon.audience.cell_values import OTHERWISE
 from antiphon.audience.dictionary import Feature, nearest
-from antiphon.audience.dimensions import sorted_bands
+from antiphon.audience.dimensions import number_sql, sorted_bands
 from antiphon.audience.functions import NUMERIC
-from antiphon.audience.values import MAX_DIGITS
 from antiphon.campaigns.models import Band, Dimension
 from antiphon.entities import ColumnType
 
@@ -60,10 +59,11 @@ def _bands(model: Dimension, bands: Mapping[str, Band], of: Feature) -> Iterator
         yield ("of",), message, "Write 'values:' for texts, 'cases:' for anything else."
         return
     for name, band in bands.items():
-        for end in (band.from_, band.below):
-            if end is not None and len(end.as_tuple().digits) > MAX_DIGITS:
-                yield ("bands", name), f"{end} has more than {MAX_DIGITS} digits", ""
-                return
+        try:
+            _ = [number_sql(end) for end in (band.from_, band.below) if end is not None]
+        except ValueError as error:
+            yield ("bands", name), str(error), ""
+            return
     found = list(_band_faults(bands))
     yield from ((("bands", name), message, hint) for name, message, hint in found)
     if model.rest is None and not found:

@@ -64,10 +64,11 @@ def sorted_bands(bands: Mapping[str, Band]) -> list[tuple[str, Band]]:
 
 def _within(value: str, band: Band) -> str:
     ends = ((">=", band.from_), ("<", band.below))
-    parts = [f"{value} {sign} {_number(end)}" for sign, end in ends if end is not None]
+    parts = [f"{value} {sign} {number_sql(end)}" for sign, end in ends if end is not None]
     return " AND ".join(parts) or f"{value} IS NOT NULL"
 
 
-def _number(value: Decimal) -> str:
+def number_sql(value: Decimal) -> str:
+    """An end of a band; raises ValueError where it has too many digits."""
     written = written_number(f"{abs(value):f}").sql
     return f"(-{written})" if value < 0 else written
