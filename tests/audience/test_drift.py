@@ -10,7 +10,9 @@ from antiphon.audience.drift import LEAST_SHARE, stability_index
 def test_the_index_is_that_of_the_formula():
     found = stability_index({"new": 60, "loyal": 40}, {"new": 50, "loyal": 50})
     assert found == pytest.approx(0.0405465108, abs=1e-10)  # 0.1 ln 1.2 - 0.1 ln 0.8
-    assert stability_index({"new": 50, "loyal": 50}, {"new": 60, "loyal": 40}) == pytest.approx(found)
+    assert stability_index({"new": 50, "loyal": 50}, {"new": 60, "loyal": 40}) == pytest.approx(
+        found
+    )
 
 
 def test_days_of_other_sizes_but_equal_shares_do_not_differ():
