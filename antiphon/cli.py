@@ -14,6 +14,7 @@ from antiphon.errors import AntiphonError, ExitCode
 MODULES = {
     "abandon": "running",
     "audience": "looking",
+    "chain": "chain",
     "check": "files",
     "clean": "running",
     "customer": "customer",
@@ -28,6 +29,7 @@ MODULES = {
     "run": "running",
     "runs": "running",
     "segments": "looking",
+    "trigger": "running",
     "why": "people",
 }
 

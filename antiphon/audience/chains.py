@@ -77,6 +77,16 @@ def hopeful_sql(campaign: str, chain: Chain, moment: Moment) -> str:
     """
 
 
+def standing_sql(campaign: str, chain: Chain) -> str:
+    """As `people_sql`, for those who are in the chain alone, as if every condition held: where they
+    stand, whoever they are."""
+    holds = ", ".join("true" for _ in chain.steps)
+    return f"""
+        SELECT DISTINCT customer_id, false AS starts, NULL::VARCHAR AS leaves_for, [{holds}] AS fits
+        FROM enrolments WHERE campaign = {literal(campaign)} AND left_at IS NULL
+    """
+
+
 def _recent_sql(chain: Chain, moment: Moment) -> str:
     """SELECT customer_id of those whose event may still start the chain, and of few others."""
     may_start = Window(moment).may_concern("happened_at", chain.start.since)
@@ -88,9 +98,11 @@ def chain_sql(
 ) -> str:
     """SELECT of the chain's open enrolments, new ones too, as they are after this moment.
 
-    Columns: those of the entity enrolments, `is_new`, `is_changed`, `place` (from 0) of the step
-    that may be sent now (null: none) and its `due_at`. Needs the views customers, enrolments and
-    the table `told` (columns TOLD: contacts that use up an occurrence; is_waiting: not left yet).
+    Columns: those of the entity enrolments, `is_new`, `is_changed`; of the step that comes next
+    (null: none does) its `place` (from 0), `due_at`, and `is_due`: it may be sent now.
+
+    Needs the views customers, enrolments, events and orders, and the table `told`: campaign, step,
+    customer_id, anchor, contact_at of contacts that use up an occurrence, is_waiting: not left yet.
     `people`: from `people_sql`; with `everybody` false others stay as they are.
     """
     window = Window(moment)
@@ -195,14 +207,15 @@ def chain_sql(
             reached_seconds AS old_seconds, reached AS old_reached, missed AS old_missed
         FROM (SELECT *, coalesce(ends_for = '{FINISHED}', true) AS goes_on FROM judged)
     )
-    SELECT n.* EXCLUDE (place, old_seconds, old_reached, old_missed),
+    SELECT n.* EXCLUDE (old_seconds, old_reached, old_missed),
         n.is_new OR n.left_at IS NOT NULL OR n.reached_seconds <> n.old_seconds
             OR n.reached <> n.old_reached OR n.missed IS DISTINCT FROM n.old_missed AS is_changed,
-        a.place, a.due_at
+        a.due_at,
+        a.due_at <= {window.as_of} AND a.holds
+            AND n.customer_id NOT IN (SELECT customer_id FROM busy) AS is_due
     FROM after n
-    LEFT JOIN ahead a ON a.customer_id = n.customer_id AND a.anchor = n.anchor
-        AND a.place = n.place AND a.due_at <= {window.as_of} AND a.holds
-        AND n.customer_id NOT IN (SELECT customer_id FROM busy)
+    LEFT JOIN ahead a
+        ON a.customer_id = n.customer_id AND a.anchor = n.anchor AND a.place = n.place
     """
 
 

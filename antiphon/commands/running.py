@@ -1,4 +1,4 @@
-"""Commands around runs: run, runs, abandon, deploy."""
+"""Commands around runs: run, trigger, runs, abandon, deploy."""
 
 import importlib
 import os
@@ -146,6 +146,28 @@ def show_day(project: "Project", run_id: str) -> int:
     click.echo("\n".join(f"{name + ':':<18} {place}" for name, place in places.items()))
     click.echo("Ask next: antiphon why CUSTOMER, antiphon report, antiphon runs")
     return ExitCode.DONE
+
+
+@click.command()
+@at_option
+@click.pass_obj
+def trigger(root: Path | None) -> int:
+    """One pass of the triggers: write to whom new events and notices concern.
+
+    Only sources of events and notices are pulled, and only campaigns that start from these are
+    decided. Repeating it sends nothing twice; without news it leaves no run behind.
+
+    Examples: antiphon trigger, antiphon trigger --at 2026-05-12T14:05+02:00
+    """
+    from antiphon.steps.daily import run_triggers  # noqa: PLC0415
+
+    project = opened(root)
+    log_to_screen()
+    run_id = run_triggers(project.root, project.clock)
+    if run_id is None:
+        click.echo("Nothing happened that a campaign waits for.")
+        return ExitCode.DONE
+    return show_day(project, run_id)
 
 
 @click.command()

@@ -44,7 +44,7 @@ def run_triggers(root: Path, clock: Clock) -> str | None:
     due = next_pass(root, clock)
     if due is None:
         return None
-    asked = (root, TRIGGERS, due.business_day, due.campaigns or None)
+    asked = (root, TRIGGERS, due.business_day, due.campaigns)
     with running(*asked, dry_run=False, clock=clock) as run_id:
         for do in steps_of(dry_run=False):
             do(root, run_id, clock)

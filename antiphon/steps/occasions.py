@@ -127,7 +127,8 @@ def told_sql(campaigns: Sequence[str]) -> str:
     alive = ", ".join(literal(state) for state in sorted(OCCURRENCE_STATES))
     waiting = ", ".join(map(literal, NOT_LEFT))
     return f"""
-        SELECT campaign, step, customer_id, anchor, contact_at, state IN ({waiting}) AS is_waiting
+        SELECT campaign, step, customer_id, anchor, contact_at, state,
+            state IN ({waiting}) AS is_waiting
         FROM (
             SELECT {columns} FROM contacts ANTI JOIN recent USING (message_id)
             UNION ALL SELECT {columns} FROM recent
@@ -154,7 +155,7 @@ def _chain_part(first: int, table: str) -> str:
     return (
         f"SELECT place + {first} AS touch, customer_id, anchor, due_at, "
         "NULL::VARCHAR AS product_id, NULL::VARCHAR AS value "
-        f"FROM {table} WHERE due_at IS NOT NULL"
+        f"FROM {table} WHERE is_due"
     )
 
 

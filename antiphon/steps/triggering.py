@@ -40,10 +40,10 @@ from antiphon.steps.run import TRIGGERS, read_summaries, todays_campaigns
 
 @dataclass(frozen=True)
 class Pass:
-    """What a pass has to do: the unfinished one's day, or the campaigns to decide on."""
+    """What a pass has to do: the day (that of an unfinished one comes first) and its campaigns."""
 
     business_day: date
-    campaigns: tuple[str, ...] = ()
+    campaigns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,10 @@ def next_pass(root: Path, clock: Clock) -> Pass | None:
     zone = project.configuration.settings.business.timezone
     for run in project.ledger.runs.latest(TRIGGERS):
         if run.state in UNFINISHED and not run.dry_run:
-            return Pass(run.business_day)
-    now = project.clock()
+            return Pass(run.business_day, _names(trigger_campaigns(project, run.business_day)))
+    now, snapshot = project.clock(), project.lake.current()
     moment = Moment(now, business_day(now, zone), zone)
     campaigns = trigger_campaigns(project, moment.business_day)
-    snapshot = project.lake.current()
     if not campaigns or snapshot.id == 0:
         return None
     with scratch(project.lake.path) as staging:
@@ -89,8 +88,11 @@ def next_pass(root: Path, clock: Clock) -> Pass | None:
         news = News(files, seen(project, publisher(snapshot)))
         recent = recent_contacts(project, ledger_mark(snapshot))
         found = concerned(project, snapshot, moment, campaigns, recent=recent, news=news)
-    names = tuple(one.campaign for one in campaigns)
-    return Pass(moment.business_day, names) if found.num_rows else None
+    return Pass(moment.business_day, _names(campaigns)) if found.num_rows else None
+
+
+def _names(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
+    return tuple(one.campaign for one in campaigns)
 
 
 def seen(project: Project, run_id: str) -> dict[str, datetime]:
@@ -116,7 +118,7 @@ def concerned(
         session = stack.enter_context(project.lake.session(snapshot, tables={"recent": recent}))
         look = _Look(project, snapshot, moment, session, stack)
         look.add(news.files)
-        session.execute(f"CREATE TEMP TABLE told AS {told_sql([c.campaign for c in campaigns])}")
+        session.execute(f"CREATE TEMP TABLE told AS {told_sql(_names(campaigns))}")
         parts = [
             part
             for campaign in campaigns
@@ -165,7 +167,7 @@ class _Look:
                 campaign.campaign, campaign.chain, self.moment, people, everybody=False
             )
             return (
-                f"SELECT customer_id FROM ({chain}) WHERE {_is_news('due_at', since)} "
+                f"SELECT customer_id FROM ({chain}) WHERE (is_due AND {_is_news('due_at', since)}) "
                 f"OR (is_new AND {_is_news('entered_at', since)})"
             )
         assert campaign.on is not None

@@ -54,7 +54,7 @@ class Story:
         offered = [
             (row["customer_id"], row["anchor"], self.chain.steps[row["place"]].step)
             for row in rows
-            if row["place"] is not None and row["customer_id"] not in held
+            if row["is_due"] and row["customer_id"] not in held
         ]
         for customer, anchor, step in offered:
             self.tell(as_of, customer, anchor, step)

@@ -14,6 +14,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.runtime import flow_run
 
 import flows.daily
+import flows.triggers
 import tasks.edge
 from antiphon.check import load
 from antiphon.files import read_files
@@ -99,3 +100,9 @@ def test_in_a_rehearsal_the_day_is_that_of_the_rehearsed_clock(
 ) -> None:
     scheduled.setenv("ANTIPHON_AT", "2026-05-12T23:30:00+00:00")
     assert tasks.edge.resolved_day(None) == date(2026, 5, 13)
+
+
+def test_the_flow_of_the_triggers_calls_the_same_steps() -> None:
+    source = Path(flows.triggers.__file__).read_text(encoding="utf-8")
+    called = re.findall(r"^ +(\w+)\(run_id\)$", source.partition("as run_id:")[2], re.MULTILINE)
+    assert called == [step.__name__ for step in steps_of(dry_run=False)]
