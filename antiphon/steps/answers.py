@@ -5,6 +5,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from antiphon.campaigns.models import Campaign
@@ -54,7 +55,8 @@ def why(
     pinned = with_files(project.root, files, project.clock)
     rows = _decisions(project, customer_id, [one.run_id for one in same_day])
     campaigns = todays_campaigns(pinned, latest.business_day, [only] if only else None)
-    silent = _Silent(project, pinned, customer_id, latest)
+    alike = [one for one in same_day if one.files_hash == latest.files_hash]
+    silent = _Silent(project, pinned, customer_id, alike)
     policy = pinned.configuration.policy
     answers = []
     for campaign in campaigns:
@@ -98,12 +100,12 @@ def _decisions(project: Project, customer_id: str, run_ids: Sequence[str]) -> Fo
 
 @dataclass(frozen=True)
 class _Silent:
-    """Why a campaign had nothing to decide on a customer."""
+    """Why a campaign had nothing to decide on a customer in these runs (of the same files)."""
 
     project: Project
     pinned: Project
     customer_id: str
-    run: Run
+    runs: Sequence[Run]
 
     @property
     def zone(self) -> str:
@@ -113,36 +115,35 @@ class _Silent:
     def words(self, campaign: Campaign) -> str:
         """One sentence."""
         if campaign.chain:
-            return explain_entry(self._entry(campaign), zone=self.zone)
+            return explain_entry(self._entries.get(campaign.campaign), zone=self.zone)
         if not (campaign.on or campaign.anniversary):
             return "not in the audience"
-        return (
-            "something is due, but not in the audience" if self._due(campaign) else "nothing is due"
-        )
+        if campaign.campaign in self._due:
+            return "something is due, but not in the audience"
+        return "nothing is due"
 
-    def _entry(self, campaign: Campaign) -> Mapping[str, Any] | None:
-        """The customer's latest entry into the chain."""
-        with self.project.lake.session(self.project.lake.current()) as session:
-            rows = session.arrow(
-                "SELECT * FROM enrolments WHERE campaign = $1 AND customer_id = $2 "
-                "ORDER BY entered_at DESC, anchor DESC LIMIT 1",
-                [campaign.campaign, self.customer_id],
-            ).to_pylist()
-        return rows[0] if rows else None
+    @cached_property
+    def _entries(self) -> dict[str, Mapping[str, Any]]:
+        """Campaign → the customer's latest entry into its chain."""
+        rows = self._asked("SELECT * FROM enrolments WHERE customer_id = $1 ORDER BY entered_at")
+        return {row["campaign"]: row for row in rows}
 
-    def _due(self, campaign: Campaign) -> bool:
-        """Whether the run found an occasion of the campaign for the customer."""
+    @cached_property
+    def _due(self) -> frozenset[str]:
+        """The campaigns of which a run found an occasion for the customer."""
+        found: set[str] = set()
         snapshot = self.project.lake.current()
-        paths = snapshot.files("occasions", self.run.run_id)
-        only = self.run.parameters.get("campaigns")
-        every = touches(todays_campaigns(self.pinned, self.run.business_day, only))
-        places = [str(k) for k, touch in enumerate(every) if touch.name == campaign.campaign]
-        if not places:
-            return False
-        with self.project.lake.session(snapshot) as session:
-            ((count,),) = session.rows(
-                f"SELECT count(*) FROM {occasions_sql(paths)} "
-                f"WHERE customer_id = $1 AND touch IN ({', '.join(places)})",
-                [self.customer_id],
-            )
-        return bool(count)
+        for run in self.runs:
+            if not (paths := snapshot.files("occasions", run.run_id)):
+                continue
+            rows = self._asked(f"SELECT touch FROM {occasions_sql(paths)} WHERE customer_id = $1")
+            only = run.parameters.get("campaigns")
+            every = touches(todays_campaigns(self.pinned, run.business_day, only))
+            found |= {every[row["touch"]].name for row in rows}
+        return frozenset(found)
+
+    def _asked(self, sql: str) -> list[dict[str, Any]]:
+        lake = self.project.lake
+        with lake.session(lake.current()) as session:
+            rows: list[dict[str, Any]] = session.arrow(sql, [self.customer_id]).to_pylist()
+        return rows

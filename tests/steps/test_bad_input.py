@@ -243,7 +243,7 @@ def test_naughty_names_cities_and_products_harm_nothing(project: Path, undisturb
     assert not any("<script" in page.lower() or "javascript:" in tags(page) for page in pages)
     assert sum("&lt;" in page for page in pages) > 5, "no naughty name was printed"
     report = next((project / "var" / "runs").glob("*/report.csv"))
-    assert all(len(row) == 4 for row in csv.reader(report.open(encoding="utf-8")))
+    assert all(len(row) == 6 for row in csv.reader(report.open(encoding="utf-8")))
 
 
 def tags(page: str) -> str:
