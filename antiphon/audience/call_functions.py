@@ -82,7 +82,7 @@ _BEFORE = Argument("before", Kind.SPAN, "at least so long ago")
 
 
 def _at_least(what: str) -> Argument:
-    return Argument("at_least", Kind.COUNT, f"so many {what} or more; absent: one")
+    return Argument("at_least", Kind.COUNT, f"this many {what}, or more; absent: one")
 
 
 _TABLE = (
@@ -97,12 +97,12 @@ _TABLE = (
             Argument("store", Kind.TEXT, "in this shop or channel of sale", "store"),
             _WITHIN,
             _BEFORE,
-            _at_least("orders that hold such a thing"),
+            _at_least("orders with such a thing"),
             Argument("spent_at_least", Kind.MONEY, "so much money for such things, together"),
         ),
         (
             "bought(category => 'vitamins', within => '90 days', at_least => 2)",
-            "bought(brand => 'Weleda') and not bought(brand => 'Weleda', within => '60 days')",
+            "bought(brand => 'Linde') and not bought(brand => 'Linde', within => '60 days')",
             "bought(product => 'P-1001', store => 'web', within => '52 weeks')",
             "bought(spent_at_least => 200, within => '365 days')",
         ),
@@ -113,7 +113,7 @@ _TABLE = (
         "did",
         "Did something that the entity `events` records.",
         (
-            Argument("event", Kind.EVENT, "what; its name may be left out", "event"),
+            Argument("event", Kind.EVENT, "what", "event"),
             Argument("product", Kind.TEXT, "with this product (its id)", "product_id"),
             Argument("value", Kind.TEXT, "with this detail", "value"),
             _WITHIN,

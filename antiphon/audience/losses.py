@@ -241,8 +241,7 @@ class _Reader:
         first: Any
         first, *others = [self._value(part, absent) for part in node.iter_expressions()]
         if isinstance(node, exp.Is):
-            asks_null = isinstance(node.expression, exp.Null) and first is not _OPEN
-            return first is None if asks_null else _OPEN
+            return _OPEN if first is _OPEN else first is others[0]
         if first is None or None in others:
             return None
         if first is _OPEN or any(type(one) is not type(first) for one in others):
@@ -254,6 +253,8 @@ class _Reader:
 def _constant(node: exp.Expr) -> object:
     if isinstance(node, exp.Literal):
         return str(node.this) if node.args["is_string"] else Decimal(node.this)
+    if isinstance(node, exp.Null):
+        return None
     return bool(node.this) if isinstance(node, exp.Boolean) else _OPEN
 
 

@@ -122,7 +122,11 @@ PLAIN = [
     "(tier <> 'gold') is not true",
     "(consent_sms is true) = false",
     "case when tier <> 'gold' then true else false end",
+    "not (nullif('gold', tier) = 'silver')",
     # beside it stands what they fail, or hold, anyway
+    "consent_sms is not true or not consent_sms",
+    "30 > days_since_order and days_since_order > 10",
+    "coalesce(days_since_order, 999) > 300 or days_since_order > 30",
     "order_count > 0 and days_since_order > 30",
     "order_count between 1 and 3 and days_since_order > 30",
     "order_count in (1, 2) and days_since_order > 30",
