@@ -4,21 +4,20 @@
 # ruff: noqa: S608
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from antiphon.audience.dictionary import Feature, FeatureFile, declaration_line, feature_files
+from antiphon.audience.dictionary import FeatureFile, declaration_line, feature_files
 from antiphon.audience.values import type_name
 from antiphon.entities import ColumnType
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
 from antiphon.lake import Session
 from antiphon.lake.failures import QueryError
-from antiphon.quoting import literal, quoted
+from antiphon.quoting import quoted
 
 T = ColumnType
-_SPELLED = {"TIMESTAMP WITH TIME ZONE": T.INSTANT.value}
+SPELLED = {"TIMESTAMP WITH TIME ZONE": T.INSTANT.value}
 _WHOLE = tuple(
     f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 )
@@ -83,29 +82,6 @@ def row_problems(
     return problems
 
 
-def changed_types(
-    session: Session, frames: Sequence[Path], features: Mapping[str, Feature]
-) -> list[Problem]:
-    """A warning for each feature whose type is not that of an earlier run's frames."""
-    if not frames:
-        return []
-    rows = session.rows(f"DESCRIBE SELECT * FROM read_parquet({literal(str(frames[0]))})")
-    before = {row[0]: _SPELLED.get(row[1], row[1]) for row in rows}
-    return [
-        Problem(
-            feature.file,
-            0,
-            0,
-            f"feature '{feature.name}' is {type_name(feature.type)} now and was "
-            f"{_noun(before[feature.name])} in the last run",
-            hint="Look at the conditions and templates that use it; or give it a name of its own.",
-            is_warning=True,
-        )
-        for feature in features.values()
-        if feature.name in before and before[feature.name] != feature.type.value
-    ]
-
-
 def _wrong_columns(
     session: Session, file: FeatureFile, parameters: Mapping[str, Any]
 ) -> Iterator[Problem]:
@@ -114,11 +90,11 @@ def _wrong_columns(
     except QueryError as error:
         yield _refused(file, error)
         return
-    returned = {row[0].lower(): _SPELLED.get(row[1], row[1]) for row in rows}
+    returned = {row[0].lower(): SPELLED.get(row[1], row[1]) for row in rows}
     if "customer_id" not in returned:
         yield Problem(file.path, 0, 0, "the SELECT returns no column 'customer_id'")
     elif returned["customer_id"] != T.TEXT:
-        kind = _noun(returned["customer_id"])
+        kind = noun(returned["customer_id"])
         hint = "Write customer_id as it comes from the view."
         yield Problem(file.path, 0, 0, f"customer_id is {kind}, not text", hint=hint)
     for feature in file.features:
@@ -127,7 +103,7 @@ def _wrong_columns(
             message = f"the SELECT returns no column '{feature.name}'"
             yield _at(file, feature.name, message, f"It returns: {', '.join(returned)}.")
         elif not _holds(feature.type, type_):
-            declared, kind = type_name(feature.type), _noun(type_)
+            declared, kind = type_name(feature.type), noun(type_)
             message = f"feature '{feature.name}' is declared {declared}; its SELECT returns {kind}"
             hint = f"Declare it {kind}, or write CAST(… AS {feature.type}) in the SELECT."
             yield _at(file, feature.name, message, hint)
@@ -172,7 +148,7 @@ def _holds(declared: ColumnType, type_: str) -> bool:
     return type_ in (declared.value, '"NULL"') or kind in _WIDENED.get(declared, ())
 
 
-def _noun(type_: str) -> str:
+def noun(type_: str) -> str:
     """Our name of an engine's type, or its own where we have none."""
     exact = next((one for one in T if one.value == type_), None)
     near = next((one for one, kinds in _WIDENED.items() if type_ in kinds), None)

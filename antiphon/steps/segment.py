@@ -11,6 +11,7 @@ from antiphon.lake import Snapshot
 from antiphon.steps.composing import templates_of, used_by
 from antiphon.steps.drift import report_drift
 from antiphon.steps.enrolling import enrol
+from antiphon.steps.feature_types import report_types
 from antiphon.steps.frames import build_frames, last_constants
 from antiphon.steps.intake import HAPPENINGS, Intake, recent_contacts
 from antiphon.steps.occasions import find_occasions
@@ -57,6 +58,7 @@ def segment(run: Run) -> Counts:
     if few is None:
         run.write("segments.json", json.dumps(frames.segments, indent=1))
         report_drift(run, frames)
+        report_types(run)
     return {
         "customers": frames.customers,
         "segments": len(frames.segments),

@@ -9,7 +9,8 @@ from antiphon.errors import ConfigError
 from antiphon.files import ProjectFiles
 from antiphon.lake.manifest import Manifest, Snapshot
 from antiphon.lake.session import Session
-from antiphon.steps.feature_checks import changed_types, verify_columns, verify_files
+from antiphon.steps.feature_checks import verify_columns, verify_files
+from antiphon.steps.feature_types import changed_types
 
 PATH = "sql/features/visits.sql"
 
