@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ from antiphon.entities import ENTITIES
 from antiphon.states import CONTACT_STATES, MessageState
 
 ZONE = ZoneInfo("Europe/Berlin")
+ROOT = Path(__file__).resolve().parents[2]
+WITHIN_7_AND_21 = ("runs_out_within('7 days')", "runs_out_within('3 weeks')")
 VIEWS = ("orders", "order_lines", "products", "events", "contacts", "responses")
 PRODUCTS = {  # id: category, brand, pack_days; 'gone' is no longer sold
     "p1": ("vitamins", "Alpa", 30),
@@ -440,7 +443,17 @@ def test_a_product_runs_out_after_its_pack_or_the_customers_own_rhythm(
         for within in (*(f"{days} days" for days in range(1, 10)), "3 weeks")
         for which in ({}, {"category": "vitamins"}, {"product": "p2"}, {"product": "gone"})
     ]
-    assert check(engine, replace(history, rows={"order_lines": lines}), asked) > 1000
+    history = replace(history, rows={"order_lines": lines})
+    assert check(engine, history, asked) > 1000
+    feature = (ROOT / "sql/features/products.sql").read_text(encoding="utf-8")
+    rows = engine.execute(
+        f"SELECT customer_id, days_to_run_out FROM ({feature.rstrip().rstrip(';')})",
+        moment_parameters(history.as_of, history.business_day, ZONE.key),
+    ).fetchall()
+    ahead = {customer: days for customer, days in rows if days is not None and days >= 0}
+    for days, found in zip((7, 21), answers(engine, history, WITHIN_7_AND_21), strict=True):
+        assert {customer for customer in ahead if ahead[customer] <= days} <= found
+        assert all(ahead.get(customer, 0) <= days for customer in found)
 
 
 def test_more_calls_than_one_mask_holds_are_all_answered(engine: duckdb.DuckDBPyConnection) -> None:

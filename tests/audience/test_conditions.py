@@ -419,11 +419,13 @@ def test_three_hundred_conditions_parse_in_a_moment():
         "days_since_order between 90 and 365 and favourite_category in ('skin care', 'vitamins')"
         " and spend_total / order_count > 10.50 and not (language = 'de' or vip)"
     )
+    call = "and bought(category => 'vitamins', within => '90 days', at_least => {})"
     condition(text)
     started = time.process_time()
     for number in range(300):
-        condition(f"{text} and order_count > {number}")
-    assert time.process_time() - started < 1.0  # about 0.12 s; the margin is for busy machines
+        asked = call.format(number + 1) if number % 5 == 0 else ""
+        condition(f"{text} and order_count > {number} {asked}")
+    assert time.process_time() - started < 1.0  # about 0.2 s; the margin is for busy machines
 
 
 def test_conditions_need_no_engine():
