@@ -170,23 +170,6 @@ def combine(conditions: Sequence[Condition]) -> Condition:
     )
 
 
-def segments_named(text: str) -> frozenset[str]:
-    """The segments whose names the text gives to in_segment, whether or not they exist.
-
-    For whoever must parse segments in the order in which they build on one another.
-    """
-    try:
-        tokens = _DIALECT.tokenize(text[:MAX_CHARACTERS])
-    except TokenError:
-        return frozenset()
-    starts = [place for place, token in enumerate(tokens) if token.text.lower() == "in_segment"]
-    found: set[str] = set()
-    for start in starts:
-        given = tokens[start + 1 : start + 5]
-        found.update(token.text for token in given if token.token_type == TokenType.STRING)
-    return frozenset(found)
-
-
 def _length(text: str) -> list[Finding]:
     if len(text) > MAX_CHARACTERS:
         message = f"the condition has {len(text)} characters; at most {MAX_CHARACTERS} are allowed"

@@ -6,7 +6,7 @@ wherever one is asked for.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from antiphon import keys
@@ -307,6 +307,7 @@ class _Definer:
             hint = "Name a feature that is a number, an amount or a day."
             self._wrong(message, ("scores", name, "of"), hint)
         elif where or not score.where:
+            self._reads(name, {score.of})
             high = score.best == "high"
             return Ranking(name, score.of, of.type, where, score.parts, high)
         return None
@@ -322,7 +323,15 @@ class _Definer:
             case: self._condition(name, (*path, "cases", case), text) or NOBODY
             for case, text in (model.cases or {}).items()
         }
+        of = {model.of} if model.of else set()
+        self._reads(name, of.union(*(case.columns for case in cases.values())))
         return division(name, model, cases) if len(self.problems) == count else None
+
+    def _reads(self, name: str, columns: Collection[str]) -> None:
+        """Say which views the feature is built on: what is lost without them is lost on purpose."""
+        on = [self.features[column] for column in columns if column in self.features]
+        reads = tuple(sorted({view for feature in on for view in feature.reads}))
+        self.features[name] = replace(self.features[name], reads=reads)
 
     def _cross(self, name: str, cross: Cross) -> Crossing | None:
         count = len(self.problems)

@@ -27,6 +27,7 @@ from sqlglot import exp
 from antiphon.audience.calculation import ARITHMETIC, chain
 from antiphon.audience.call_functions import CALL_FUNCTIONS
 from antiphon.audience.calls import Relation
+from antiphon.audience.dictionary import FOLDER
 from antiphon.audience.functions import FUNCTIONS, NUMERIC
 from antiphon.entities import ColumnType
 
@@ -210,7 +211,9 @@ class _Reader:
         feature = self._feature(node)
         if feature is None or not (feature.name == absent.name or _shares(feature, absent)):
             return _OPEN
-        return None if feature.nullable else _NOTHING.get(feature.type, _OPEN)
+        if feature.nullable or not feature.file.startswith(FOLDER):  # a dimension divides them too
+            return None
+        return _NOTHING.get(feature.type, _OPEN)
 
     def _call_value(self, node: exp.Expr, absent: Feature) -> object:
         name = str(node.this).lower()

@@ -17,7 +17,6 @@ from antiphon.audience.conditions import (
     Vocabulary,
     combine,
     parse,
-    segments_named,
 )
 from antiphon.audience.dictionary import Feature
 from antiphon.audience.expressions import MAX_SIZE
@@ -307,12 +306,6 @@ def test_a_long_line_of_segments_stops_before_the_engine_gives_in() -> None:
     assert isinstance(found, list)
     assert 20 < number < 1000
     assert holds(f"in_segment('s{number - 1}')", words, order_count=9, vip=True) is True
-
-
-def test_the_segments_a_text_names_are_found_before_it_is_parsed() -> None:
-    text = "age > 3 and In_Segment('a') or not in_segment(segment => 'b''s') and did('in_segment')"
-    assert segments_named(text) == {"a", "b's"}
-    assert segments_named("in_segment('a") == set()
 
 
 # ---------------------------------------------------------------- everything together

@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from antiphon.audience.conditions import CellValue, Condition, Vocabulary, parse
+from antiphon.audience.definitions import define
 from antiphon.audience.dictionary import Feature
+from antiphon.campaigns.models import Segments, Sources
 from antiphon.entities import ColumnType
+from antiphon.files import ProjectFiles
 
 T = ColumnType
 
@@ -29,6 +32,8 @@ FEATURES = {
         feature("age", T.INTEGER, "customers"),
         feature("days_to_birthday", T.INTEGER, "customers"),
         feature("reachable", T.BOOLEAN, "customers", nullable=False),
+        Feature("stage", T.TEXT, "", "", "config/segments.yaml", False, ("orders",)),
+        Feature("size", T.TEXT, "", "", "config/segments.yaml", False),
         Feature("tier", T.TEXT, "", "", "config/sources.yaml", True),
     )
 }
@@ -87,6 +92,8 @@ SURPRISING = [
     ("days_since_contact < 10 and days_since_order > 30", ["days_since_order"]),
     ("not bought(category => 'x') and days_since_order > 30", ["days_since_order"]),
     ("contacted() and days_since_order > 30", ["days_since_order"]),
+    ("size = 'big' and days_since_order > 30", ["days_since_order"]),
+    ("stage <> 'lead' or days_since_order > 30", ["days_since_order"]),
     ("days_since_order > 30 and last_order_day < '2026-01-01'",
      ["days_since_order", "last_order_day"]),
     ("days_since_order > 30 and favourite_category <> 'tea'",
@@ -136,6 +143,8 @@ PLAIN = [
     "order_count > 0 and (tier = 'gold' or (age > 3 and days_since_order > 30))",
     "favourite_category = 'tea' and days_since_order > 30",
     "order_count > 2 and favourite_category <> 'tea'",
+    "stage = 'new' and days_since_order > 14",
+    "stage <> 'lead' and days_since_order > 14 and size <> 'big'",
     "bought(category => 'tea', within => '365 days') and days_since_order > 60",
     "runs_out_within('7 days') and favourite_category <> 'tea'",
     "contacted('winback') and days_since_contact > 30",
@@ -194,3 +203,27 @@ def test_the_losses_of_a_segment_are_told_at_the_segment() -> None:
     words = replace(WORDS, segments={"quiet": condition("days_since_order > 30")})
     assert lost("in_segment('quiet') and age > 3", words) == []
     assert lost("not in_segment('quiet')", words) == []
+
+
+def test_scores_and_dimensions_know_the_facts_they_are_built_on() -> None:
+    files = ProjectFiles({"sql/features/orders.sql": ORDERS})
+    segments = Segments.model_validate(
+        {
+            "version": "1",
+            "segments": {"quiet": {"where": "stage = 'buyer' and days_since_order > 30"}},
+            "scores": {"recency": {"of": "days_since_order"}},
+            "dimensions": {"stage": {"cases": {"buyer": "order_count > 0"}, "rest": "lead"}},
+        }
+    )
+    definitions, _ = define(files, Sources(version="1", sources={}), segments, ())
+    assert definitions.features["stage"].reads == ("orders",)
+    assert definitions.features["recency"].reads == ("orders",)
+    assert definitions.segments["quiet"].losses == ()
+
+
+ORDERS = """
+-- feature order_count integer orders: so far
+-- feature days_since_order integer days nullable: since the last order
+-- reads: orders
+SELECT customer_id, count(*) AS order_count, 1::BIGINT AS days_since_order FROM orders GROUP BY ALL
+"""
