@@ -9,6 +9,7 @@ converting 100 million instants to days costs more than all sums together.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -72,6 +73,20 @@ def moment_parameters(as_of: datetime, business_day: date, zone: str) -> dict[st
     return {"as_of": as_of, "business_day": business_day, "business_zone": zone}
 
 
+@dataclass(frozen=True, slots=True)
+class FrameQuery:
+    """SQL that makes the frame over the views of a bucket: a row per customer.
+
+    `tables`: name → SELECT, each to be made a temporary table; `select` joins these. In one query
+    all files would hold their memory at the same time: 250,000 customers with 3.7 million order
+    lines took 1.5 times the CPU, and spilled a gigabyte. All need the parameters of
+    `moment_parameters`.
+    """
+
+    tables: Mapping[str, str]
+    select: str
+
+
 def frame_sql(
     files: ProjectFiles,
     sources: Sources,
@@ -80,16 +95,15 @@ def frame_sql(
     calls: Mapping[str, Call] | None = None,
     by_hand: Iterable[SegmentFile] = (),
     needed: Collection[str] | None = None,
-) -> str:
-    """One SELECT over the views of a bucket: a row per customer, a column per feature.
+) -> FrameQuery:
+    """The frame's query.
 
     Columns: customers' own (household_id from the view households, else customer_id), the user's
     attributes, `unit`, then the features file by file, then the hidden ones: a BOOLEAN, never null,
     for each of the `calls` and for each segment `by_hand`. `used`: what conditions read; PERSONAL
     columns are left out where it does not name them. `needed`: only feature files that declare one
-    of these (or what the policy needs) are read; absent: all. Needs the parameters of
-    `moment_parameters`. A feature file that returns a customer twice doubles rows: compare with the
-    customers' count.
+    of these (or what the policy needs) are read; absent: all. A feature file that returns a
+    customer twice doubles rows: compare with the customers' count.
     """
     found = needed_files(files, needed)
     own, _ = customer_columns(sources)
@@ -97,30 +111,25 @@ def frame_sql(
     columns = [f"c.{quoted(name)}" for name in own if name not in left_out]
     columns.append("coalesce(h.household_id, c.customer_id) AS household_id")
     columns.append("c.customer_id AS unit")
-    joins = ["LEFT JOIN households h ON h.customer_id = c.customer_id"]
+    tables: dict[str, str] = {}
     for number, file in enumerate(found):
         columns += [_column(f"f{number}", feature) for feature in file.features]
-        joins.append(
-            f"LEFT JOIN (\n{_select(file)}\n) f{number} ON f{number}.customer_id = c.customer_id"
-        )
+        tables[f"f{number}"] = _table(file.sql.rstrip().rstrip(";"))
     for number, answers in enumerate(calls_sql(calls or {})):
         columns += [_truth(f"k{number}", name) for name in answers.columns]
-        joins.append(
-            f"LEFT JOIN (\n{answers.sql}\n) k{number} ON k{number}.customer_id = c.customer_id"
-        )
+        tables[f"k{number}"] = _table(answers.sql)
     for number, segment in enumerate(by_hand):
         columns.append(f"s{number}.customer_id IS NOT NULL AS {quoted(segment.column)}")
-        joins.append(
-            f"LEFT JOIN ({segment.members}) s{number} ON s{number}.customer_id = c.customer_id"
-        )
-    return "\n".join(
-        [
-            MOMENT,
-            f"SELECT {', '.join(columns)}",
-            "FROM customers c",
-            *joins,
-        ]
-    )
+        tables[f"s{number}"] = _table(segment.members)
+    joins = [f"LEFT JOIN {name} ON {name}.customer_id = c.customer_id" for name in tables]
+    select = [
+        MOMENT,
+        f"SELECT {', '.join(columns)}",
+        "FROM customers c",
+        "LEFT JOIN households h ON h.customer_id = c.customer_id",
+        *joins,
+    ]
+    return FrameQuery(tables, "\n".join(select))
 
 
 def needed_files(files: ProjectFiles, needed: Collection[str] | None = None) -> list[FeatureFile]:
@@ -197,8 +206,8 @@ def _due_sql(occasions: str, count: int) -> str:
     )
 
 
-def _select(file: FeatureFile) -> str:
-    return file.sql.rstrip().rstrip(";")
+def _table(select: str) -> str:
+    return f"{MOMENT}\nSELECT * FROM (\n{select}\n)"
 
 
 def _truth(alias: str, column: str) -> str:

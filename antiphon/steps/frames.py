@@ -28,13 +28,13 @@ from antiphon.campaigns.models import Audience, Campaign, ChainStart
 from antiphon.campaigns.touches import Touch
 from antiphon.entities import ENTITIES
 from antiphon.errors import AntiphonError
-from antiphon.lake import Session, Snapshot
+from antiphon.lake import QueryError, Session, Snapshot
 from antiphon.ledger import RunState
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
 from antiphon.quoting import literal, quoted
 from antiphon.steps.buckets import bucket_session, each_bucket
-from antiphon.steps.feature_checks import verify_files
+from antiphon.steps.feature_checks import verify_columns, verify_files
 from antiphon.steps.run import Run
 
 FILE = "frame.json"
@@ -204,7 +204,7 @@ def build_frames(
     """
     wanted = _wanted(project.configuration, touches, needed, asked)
     configuration = project.configuration
-    sql = frame_sql(
+    query = frame_sql(
         configuration.files,
         configuration.sources,
         wanted.used,
@@ -220,13 +220,23 @@ def build_frames(
         with bucket_session(project, snapshot, bucket, **tables) as session:
             if only is not None:
                 _narrow(session, only)
-            rows = session.write(sql, path, parameters)
+            try:
+                for name, select in query.tables.items():
+                    session.execute(f"CREATE TEMP TABLE {name} AS {select}", parameters)
+                rows = session.write(query.select, path, parameters)
+            except QueryError:
+                verify_files(session, configuration.files, parameters)  # names the file
+                raise
             ((customers,),) = session.rows("SELECT count(*) FROM customers")
-            if rows != customers:
+            if rows != customers or _holds_nobody(session, query.tables):
                 verify_files(session, configuration.files, parameters)
+            if rows != customers:
                 raise AntiphonError(f"{customers:,} customers became {rows:,} rows of the frame.")
         return path
 
+    if only is None and needed is None:
+        with bucket_session(project, snapshot, 0, **tables) as session:
+            verify_columns(session, configuration.files, parameters)
     buckets = range(snapshot.buckets) if only is None else _buckets(only, snapshot)
     built = each_bucket(project, snapshot, build, buckets)
     with project.lake.session(snapshot) as session:
@@ -298,6 +308,13 @@ def _wanted(
     named = frozenset[str]().union(*(condition.segments for condition in asked))
     by_hand = tuple(file for name, file in definitions.by_hand.items() if name in named)
     return _Wanted(columns, derived, used, dict(sorted(calls.items())), by_hand)
+
+
+def _holds_nobody(session: Session, tables: Iterable[str]) -> bool:
+    """Whether one of the tables has a row without a customer_id."""
+    everybody = " UNION ALL ".join(f"SELECT customer_id FROM {name}" for name in tables)
+    sql = f"SELECT count(*) > 0 FROM ({everybody}) WHERE customer_id IS NULL"
+    return bool(everybody) and bool(session.rows(sql)[0][0])
 
 
 def _files(paths: Iterable[Path]) -> str:

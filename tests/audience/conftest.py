@@ -1,6 +1,6 @@
 """A small world for the feature SQL: typed tables in DuckDB, filled with hand-written rows."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -66,10 +66,17 @@ class World:
     def parameters(self) -> dict[str, Any]:
         return moment_parameters(self.as_of, self.business_day, self.zone)
 
+    def frame_select(self, used: Collection[str]) -> str:
+        """The SELECT of the frame, its tables made."""
+        query = frame_sql(self.files, self.sources, used)
+        for name, select in query.tables.items():
+            table = f"CREATE OR REPLACE TEMP TABLE {name} AS {select}"
+            self.connection.execute(table, self.parameters)
+        return query.select
+
     def frame(self) -> dict[str, dict[str, Any]]:
         """Customer → feature → value, over all columns."""
-        sql = frame_sql(self.files, self.sources, set(self.features))
-        cursor = self.connection.execute(sql, self.parameters)
+        cursor = self.connection.execute(self.frame_select(set(self.features)), self.parameters)
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         frame = {row["customer_id"]: row for row in rows}

@@ -21,7 +21,7 @@ def compiled(world, texts):
 
 def build(world):
     """The frame as a table of the engine, as a run would hold it."""
-    sql = frame_sql(world.files, world.sources, set())
+    sql = world.frame_select(set())
     world.connection.execute(f"CREATE OR REPLACE TEMP TABLE frame AS {sql}", world.parameters)
 
 
@@ -70,8 +70,7 @@ def test_who_a_person_is_enters_the_frame_only_where_a_condition_asks(world):
     build(world)
     columns = {row[0] for row in world.connection.execute("DESCRIBE frame").fetchall()}
     assert not columns & PERSONAL
-    sql = frame_sql(world.files, world.sources, {"first_name"})
-    cursor = world.connection.execute(sql, world.parameters)
+    cursor = world.connection.execute(world.frame_select({"first_name"}), world.parameters)
     assert PERSONAL & {column[0] for column in cursor.description} == {"first_name"}
 
 
