@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from antiphon.audience.cell_values import faults as cell_faults
-from antiphon.audience.conditions import Condition, ConditionProblem, parse
+from antiphon.audience.conditions import Condition, ConditionProblem, Loss, parse
 from antiphon.audience.definitions import DERIVED, DefinitionProblem, Definitions, define
 from antiphon.audience.dictionary import Feature, dictionary
 from antiphon.campaigns.complaints import nearest
@@ -82,7 +82,9 @@ class _Checker:
     files: ProjectFiles
     drafted: Draft
     today: date | None
-    judged: dict[tuple[str, str], Condition | list[ConditionProblem]] = field(default_factory=dict)
+    judged: dict[tuple[str, str, str], Condition | list[ConditionProblem]] = field(
+        default_factory=dict
+    )
 
     @property
     def positions(self) -> Positions:
@@ -197,7 +199,7 @@ class _Checker:
                 place = (one.message, one.source_line, one.hint, one.is_warning)
                 yield Problem(one.file, one.line, one.column, *place)
             elif one.line:
-                yield self._in_text(SEGMENTS, one.path, one)
+                yield self._in_text(SEGMENTS, one.path, one, is_warning=one.is_warning)
             else:
                 yield self.positions.problem(
                     SEGMENTS,
@@ -215,25 +217,47 @@ class _Checker:
             yield from self._condition(SEGMENTS, ("segments", name, "where"), where)
 
     def _condition(
-        self, file: str, path: Path, written: object, campaign: Campaign | None = None
+        self,
+        file: str,
+        path: Path,
+        written: object,
+        campaign: Campaign | None = None,
+        segment: object = None,
     ) -> Iterator[Problem]:
-        """What is wrong with a condition, where there is one; of a campaign it may name cells."""
+        """What is wrong with a condition, where there is one, and whom it may lose unnoticed.
+
+        Of a campaign it may name cells; the segment beside it may answer for those it would lose.
+        """
         text = written.strip() if isinstance(written, str) else ""
         if self.features is None or not text:
             return
+        definitions, _ = self.defined
+        beside = definitions.segments.get(segment.strip()) if isinstance(segment, str) else None
         with_cells = file if campaign and campaign.for_each else ""
-        if (text, with_cells) not in self.judged:
-            self.judged[text, with_cells] = parse(text, self.defined[0].vocabulary(campaign))
-        found = self.judged[text, with_cells]
+        key = (text, with_cells, beside.text if beside else "")
+        if key not in self.judged:
+            words = definitions.vocabulary(campaign)
+            self.judged[key] = parse(text, words, [beside] if beside else ())
+        found = self.judged[key]
         if isinstance(found, list):
             for wrong in found:
                 yield self._in_text(file, path, wrong)
+        else:
+            for loss in found.losses:
+                yield self._in_text(file, path, loss, is_warning=True)
 
     def _in_text(
-        self, file: str, path: Path, wrong: ConditionProblem | DefinitionProblem
+        self,
+        file: str,
+        path: Path,
+        wrong: ConditionProblem | DefinitionProblem | Loss,
+        *,
+        is_warning: bool = False,
     ) -> Problem:
         within = Spot(wrong.line, wrong.column)
-        return self.positions.problem_in_text(file, path, within, wrong.message, wrong.hint)
+        return self.positions.problem_in_text(
+            file, path, within, wrong.message, wrong.hint, is_warning=is_warning
+        )
 
     def _campaign(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         yield from self._period(file, campaign)
@@ -308,7 +332,9 @@ class _Checker:
                 file, ("audience",), "the audience names nobody", hint, at_key=True
             )
         yield from self._segment_named(file, ("audience", "segment"), audience.get("segment"))
-        yield from self._condition(file, ("audience", "where"), audience.get("where"), campaign)
+        yield from self._condition(
+            file, ("audience", "where"), audience.get("where"), campaign, audience.get("segment")
+        )
 
     def _chain(
         self, file: str, chain: Mapping[str, object], campaign: Campaign | None
@@ -318,7 +344,8 @@ class _Checker:
         if isinstance(start, dict):
             path: Path = ("chain", "start")
             yield from self._segment_named(file, (*path, "segment"), start.get("segment"))
-            yield from self._condition(file, (*path, "where"), start.get("where"), campaign)
+            named = start.get("segment")
+            yield from self._condition(file, (*path, "where"), start.get("where"), campaign, named)
         for index, step in enumerate(steps if isinstance(steps, list) else ()):
             where = step.get("where") if isinstance(step, dict) else None
             path = ("chain", "steps", index, "where")

@@ -87,6 +87,28 @@ def test_a_condition_over_several_lines_points_at_the_line_of_its_error() -> Non
     assert line[problem.column - 1 :].startswith("days_since_order > days")
 
 
+def test_a_condition_that_loses_customers_unnoticed_is_warned_of_at_its_word() -> None:
+    path = "config/segments.yaml"
+    added = "\n  gone:\n    title: Gone\n    where: not (days_since_order <= 90)\n\nscores:"
+    text = SHIPPED.texts[path].replace("\nscores:", added, 1)
+    configuration, [problem] = check(_changed({path: text}))
+    assert configuration is not None, "a warning stops nothing"
+    assert problem.is_warning
+    assert "days_since_order" in problem.message
+    line = text.splitlines()[problem.line - 1]
+    assert line[problem.column - 1 :].startswith(("not (days", "days_since_order <="))
+
+
+def test_the_segment_beside_a_condition_answers_for_whom_it_would_lose() -> None:
+    campaign = SHIPPED.texts[WINBACK]
+    alone = campaign.replace("  segment: lost_loyal\n", "")
+    assert alone != campaign
+    [problem] = check(_changed({WINBACK: alone}))[1]
+    assert problem.is_warning
+    assert "favourite_category" in problem.message
+    assert check(SHIPPED)[1] == []
+
+
 def test_an_attribute_of_the_users_own_is_known_to_conditions_and_templates() -> None:
     sources = SHIPPED.texts["config/sources.yaml"].replace("loyalty_tier:", "loyalty_rank:")
     _, problems = check(_changed({"config/sources.yaml": sources}))

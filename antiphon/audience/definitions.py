@@ -252,7 +252,14 @@ class _Definer:
             return self.by_hand[name].condition
         segment = self.model.segments.get(name)
         path = ("segments", name, "where")
-        return (self._condition(name, path, segment.where) if segment else None) or NOBODY
+        found = (self._condition(name, path, segment.where) if segment else None) or NOBODY
+        self.problems += [
+            DefinitionProblem(
+                loss.message, path, loss.hint, loss.line, loss.column, is_warning=True
+            )
+            for loss in found.losses
+        ]
+        return found
 
     # ------------------------------------------------------------ sections
 

@@ -112,11 +112,19 @@ class Positions(dict[str, Document]):
         return document.problem_at(spot, message, hint, is_warning=is_warning)
 
     def problem_in_text(
-        self, file: str, path: Path, within: Spot, message: str, hint: str = ""
+        self,
+        file: str,
+        path: Path,
+        within: Spot,
+        message: str,
+        hint: str = "",
+        *,
+        is_warning: bool = False,
     ) -> Problem:
         """A problem at a place within the text of a scalar, such as a word of a condition."""
         document = self[file]
-        return document.problem_at(document.text_spot(path, within), message, hint)
+        spot = document.text_spot(path, within)
+        return document.problem_at(spot, message, hint, is_warning=is_warning)
 
 
 def _window(line: str, column: int) -> str:
