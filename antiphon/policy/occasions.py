@@ -83,7 +83,7 @@ def first_open(table: pa.Table, history: pa.Table, asked: Asked) -> Occasions:
     whom = texts(table, "customer_id")
     customer = positions(whom, asked.customers if len(whom) else whom)  # looking up hashes all
     meant = np.zeros(len(touch), np.bool_)
-    for position in np.unique(touch):
+    for position in np.unique(touch).tolist():  # plain integers: 1 << 16 is 0 in 16 bits
         if asked.touches[position].is_occasional:
             mine = np.flatnonzero((touch == position) & (customer >= 0))
             meant[mine] = asked.holds(position)[customer[mine]]
