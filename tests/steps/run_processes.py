@@ -1,4 +1,4 @@
-"""Daily runs in processes of their own, forked from one that has imported everything already.
+"""Runs in processes of their own, forked from one that has imported everything already.
 
 A process may be told to kill itself (SIGKILL, nothing is flushed or undone) at a named place.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.clock import Clock
 from antiphon.demo import AS_OF
 from antiphon.ledger.runs import Runs
 from antiphon.providers.local import LocalOutbox
@@ -67,30 +68,43 @@ def forks() -> ForkServerContext:
 
 
 def start(
-    root: Path, kill: Kill | None = None, setup: Callable[[], None] | None = None
+    root: Path,
+    kill: Kill | None = None,
+    setup: Callable[[], None] | None = None,
+    work: Callable[[Path, Clock], object] = run_daily,
 ) -> ForkServerProcess:
-    """A daily run of `root` in a process of its own, already started."""
-    process = forks().Process(target=_run, args=(root, kill, setup))
+    """A run of `root` (a daily one, unless other work is given) in a process of its own."""
+    process = forks().Process(target=_run, args=(root, kill, setup, work))
     process.start()
     return process
 
 
-def run(root: Path, kill: Kill | None = None, setup: Callable[[], None] | None = None) -> int:
-    """The exit code of a daily run in a process of its own; KILLED where it was."""
-    process = start(root, kill, setup)
+def run(
+    root: Path,
+    kill: Kill | None = None,
+    setup: Callable[[], None] | None = None,
+    work: Callable[[Path, Clock], object] = run_daily,
+) -> int:
+    """The exit code of a run in a process of its own; KILLED where it was."""
+    process = start(root, kill, setup, work)
     process.join(PATIENCE_SECONDS)
     assert process.exitcode is not None, "the run hangs"
     return process.exitcode
 
 
-def _run(root: Path, kill: Kill | None, setup: Callable[[], None] | None) -> None:
+def _run(
+    root: Path,
+    kill: Kill | None,
+    setup: Callable[[], None] | None,
+    work: Callable[[Path, Clock], object],
+) -> None:
     LocalOutbox.batch_size = decide.ROWS_A_PLAN = BATCH
     _keep_journal(root / JOURNAL)
     if setup is not None:
         setup()
     if kill is not None:
         _install(kill)
-    run_daily(root, frozen)
+    work(root, frozen)
 
 
 def _keep_journal(path: Path) -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from demo_project import ROOT
 
+from antiphon.clock import Clock
 from antiphon.project import Project, open_project
 from antiphon.steps.daily import run_daily, run_triggers
 
@@ -137,15 +138,15 @@ class Shop:
 
     def daily(self, now: datetime, **options: Any) -> str:
         """A daily run at that moment."""
-        return run_daily(self.root, _frozen(now), **options)
+        return run_daily(self.root, frozen_at(now), **options)
 
     def trigger(self, now: datetime) -> str | None:
         """A pass of the triggers at that moment."""
-        return run_triggers(self.root, _frozen(now))
+        return run_triggers(self.root, frozen_at(now))
 
     def project(self, now: datetime) -> Project:
         """As a command would open it."""
-        return open_project(self.root, _frozen(now))
+        return open_project(self.root, frozen_at(now))
 
     def told(self) -> list[tuple[str, str, str, str]]:
         """(campaign, step, customer, anchor) of every message that was accepted, in order."""
@@ -171,7 +172,7 @@ class Shop:
         return [dict(row) for row in table.to_pylist()]
 
 
-class _frozen:  # noqa: N801
+class _Frozen:
     """A clock that stands; equal ones share a project, as `with_files` keeps the last few."""
 
     def __init__(self, now: datetime) -> None:
@@ -181,10 +182,15 @@ class _frozen:  # noqa: N801
         return self.now
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _frozen) and other.now == self.now
+        return isinstance(other, _Frozen) and other.now == self.now
 
     def __hash__(self) -> int:
         return hash(self.now)
+
+
+def frozen_at(now: datetime) -> Clock:
+    """A clock that always shows that moment."""
+    return _Frozen(now)
 
 
 def make_shop(folder: Path, *campaigns: Mapping[str, Any], features: Sequence[str] = ()) -> Shop:
