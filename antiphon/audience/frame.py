@@ -174,8 +174,11 @@ def scan_sql(
 
 
 def count_sql(condition: Condition) -> str:
-    """How many customers of `frame` the condition holds for: an aggregate."""
-    return f"count(*) FILTER (WHERE {condition.sql})"
+    """How many customers of `frame` the condition holds for: an aggregate.
+
+    Not `count(*) FILTER`: 300 of these took four times as long over a million customers.
+    """
+    return f"count(CASE WHEN {condition.sql} THEN 1 END)"
 
 
 def _masks(conditions: Sequence[Condition], occasional: Collection[int]) -> list[str]:

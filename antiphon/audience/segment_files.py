@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from antiphon.audience.conditions import Condition
 from antiphon.audience.dictionary import VIEWS, nearest
 from antiphon.audience.expressions import RELATION
+from antiphon.audience.queries import query_problems
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles
 from antiphon.quoting import literal, quoted
@@ -91,4 +92,6 @@ def _read(name: str, path: str, sql: str) -> tuple[SegmentFile, list[Problem]]:
         if key not in header:
             message = f"the file does not say its {key}" if key == "title" else "no views are named"
             problems.append(Problem(path, 0, 0, message, hint=f"Write: {form}"))
+    if not problems:
+        problems = query_problems(path, sql, {"customer_id": 1}, views, VIEWS)
     return SegmentFile(name, path, sql, header.get("title", ""), tuple(views)), problems

@@ -279,3 +279,21 @@ def test_a_segment_by_hand_is_a_hidden_column_that_others_may_build_on():
     assert chosen(people, definitions, "came_and_bought") == ["ann"]
     assert definitions.titles["opening-day"] == "Came to the opening"
     assert definitions.segments["came_and_bought"].segments == {"opening-day"}
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        ("SELECT order_id FROM events", "the SELECT returns no column 'customer_id'"),
+        ("SELECT customer_id FROM orders", "orders"),
+        ("SELECT customer_id FROM events WHERE occurred_at < now()", "asks the machine"),
+        ("DELETE FROM events", "SELECT"),
+        ("SELECT customer_id FROM", "cannot be read"),
+    ],
+)
+def test_a_segment_by_hand_is_one_select_of_what_it_says_it_reads(select, message):
+    header = OPENING[: OPENING.index("SELECT")]
+    _, problems = tried(texts={"sql/segments/opening.sql": header + select})
+    (problem,) = problems
+    assert message in problem.message + problem.hint
+    assert problem.file == "sql/segments/opening.sql"
