@@ -164,7 +164,8 @@ def test_features_of_orders_are_those_of_plain_python(world, orders):
     known = [
         (at.astimezone(BERLIN), amount, word) for at, amount, word in orders if at <= world.as_of
     ]
-    bought = sorted((at, word) for at, amount, word in known if amount >= 0)
+    orders_known = ((at, word) for at, amount, word in known if amount >= 0)
+    bought = sorted(orders_known, key=lambda one: one[0])
     assert row["order_count"] == len(bought)
     assert row["spend_total"] == sum(amount for _, amount, _ in known)
     counts, spends = {}, {}
