@@ -158,6 +158,15 @@ def test_only_what_is_needed_is_built_and_what_that_is_built_on(cut, frames, tmp
     assert found.segments == {}
 
 
+def test_conditions_that_are_asked_bring_the_segments_by_hand_they_name(cut, frames, tmp_path):
+    condition = cut.configuration.definitions.segments["bought"]
+    found = build_frames(
+        cut, cut.lake.current(), moment_of(cut), (), tmp_path, needed=(), asked=[condition]
+    )
+    buyers = rows(cut, found, "customer_id", condition.sql)
+    assert len(buyers) == frames.segments["bought"]
+
+
 def test_drift_is_kept_and_warned_of_over_the_limit(cut, frames):
     record = replace(pinned(cut).record, run_id="2026-05-13-daily-1")
     tomorrow = Run(cut, record, lease=None)
