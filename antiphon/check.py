@@ -6,15 +6,12 @@ only conditions wait for sources.yaml and sql/features/, which say what columns 
 templates for these and settings.yaml.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 
 from antiphon.audience.cell_values import faults as cell_faults
-from antiphon.audience.conditions import Condition, ConditionProblem, Loss, parse
-from antiphon.audience.definitions import DERIVED, DefinitionProblem, Definitions, define
-from antiphon.audience.dictionary import Feature, dictionary
 from antiphon.campaigns.complaints import nearest
 from antiphon.campaigns.configuration import (
     CAMPAIGNS,
@@ -29,7 +26,6 @@ from antiphon.campaigns.configuration import (
     draft,
     expectations_file,
 )
-from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.models import (
     Campaign,
     Expectations,
@@ -38,9 +34,10 @@ from antiphon.campaigns.models import (
     Settings,
     Sources,
 )
-from antiphon.campaigns.places import Path, Positions, Spot
+from antiphon.campaigns.places import Path, Positions
 from antiphon.campaigns.rhythm import rhythm_problems
 from antiphon.campaigns.touches import touches
+from antiphon.check_conditions import ConditionsCheck
 from antiphon.check_sources import SourcesCheck
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
@@ -64,7 +61,7 @@ def check(
     configuration = checker.drafted.configuration()
     if configuration is None or any(not problem.is_warning for problem in problems):
         return None, problems
-    return replace(configuration, definitions=checker.defined[0]), problems
+    return replace(configuration, definitions=checker.conditions.defined[0]), problems
 
 
 def load(files: ProjectFiles) -> Configuration:
@@ -82,74 +79,27 @@ class _Checker:
     files: ProjectFiles
     drafted: Draft
     today: date | None
-    judged: dict[tuple[str, str, str], Condition | list[ConditionProblem]] = field(
-        default_factory=dict
-    )
 
     @property
     def positions(self) -> Positions:
         return self.drafted.positions
 
     @cached_property
-    def sources(self) -> Sources | None:
-        return self.drafted.get(SOURCES, Sources)
+    def conditions(self) -> ConditionsCheck:
+        return ConditionsCheck(self.files, self.drafted)
 
     @cached_property
     def _sources_check(self) -> SourcesCheck | None:
-        return SourcesCheck(self.files, self.positions, self.sources) if self.sources else None
-
-    @cached_property
-    def dictionary(self) -> tuple[dict[str, Feature], list[Problem]]:
-        return dictionary(self.files, self.sources) if self.sources else ({}, [])
-
-    @cached_property
-    def features(self) -> dict[str, Feature] | None:
-        """The features; None where a declaration is wrong, as names would then seem unknown."""
-        found, problems = self.dictionary
-        if not found or any(one.path != SOURCES for one in problems):
-            return None
-        return self.defined[0].features or found
-
-    @cached_property
-    def defined(self) -> tuple[Definitions, list[DefinitionProblem]]:
-        """What segments.yaml and sql/segments/ define, of the parts that can be read."""
-        if self.sources is None:
-            return Definitions(), []
-        segments = self.drafted.get(SEGMENTS, Segments) or Segments(version=VERSION, segments={})
-        return define(self.files, self.sources, segments, self._campaign_names, self._unread)
-
-    @cached_property
-    def _campaign_names(self) -> list[str]:
-        """Of the files, those that are wrong too."""
-        paths = self.files.under(CAMPAIGNS)
-        return [path.removesuffix(".yaml") for path in paths if path.endswith(".yaml")]
-
-    @cached_property
-    def _unread(self) -> dict[str, list[str]]:
-        """Names by section of segments.yaml whose shape is wrong."""
-        document = self.positions.get(SEGMENTS)
-        segments = self.drafted.get(SEGMENTS, Segments)
-        values = (document.values if document else None) or {}
-        written = {
-            section: named
-            for section in ("segments", *DERIVED)
-            if isinstance(named := values.get(section), dict)
-        }
-        return {
-            section: [name for name in named if name not in getattr(segments, section, ())]
-            for section, named in written.items()
-        }
+        sources = self.drafted.get(SOURCES, Sources)
+        return SourcesCheck(self.files, self.positions, sources) if sources else None
 
     def problems(self) -> Iterator[Problem]:
         """Of all files, those of shape excepted."""
         yield from self._settings()
-        # Attributes are answered by `_attributes`, at their place.
-        yield from (problem for problem in self.dictionary[1] if problem.path != SOURCES)
         if self._sources_check:
             yield from self._sources_check.problems()
-        yield from self._segments()
+        yield from self.conditions.problems()
         yield from self._policy()
-        yield from self._audiences()
         for name, campaign in self.drafted.under(CAMPAIGNS, Campaign).items():
             yield from self._campaign(campaign_file(name), campaign)
             yield from self._message(campaign_file(name), campaign)
@@ -188,76 +138,7 @@ class _Checker:
                 message = f"{value!r} appears twice in '{path[-1]}'"
                 yield self.positions.problem(file, (*path, index), message, "Remove one.")
 
-    # ------------------------------------------------------------ segments, campaigns
-
-    def _segments(self) -> Iterator[Problem]:
-        """Definitions, and the conditions of segments that are wrong otherwise, as written."""
-        if self.features is None:
-            return
-        for one in self.defined[1]:
-            if one.file != SEGMENTS:
-                place = (one.message, one.source_line, one.hint, one.is_warning)
-                yield Problem(one.file, one.line, one.column, *place)
-            elif one.line:
-                yield self._in_text(SEGMENTS, one.path, one, is_warning=one.is_warning)
-            else:
-                yield self.positions.problem(
-                    SEGMENTS,
-                    one.path,
-                    one.message,
-                    one.hint,
-                    at_key=one.at_key,
-                    is_warning=one.is_warning,
-                )
-        if self.drafted.get(SEGMENTS, Segments) is None:
-            return  # a file of another version
-        for name in self._unread.get("segments", ()):
-            segment = (self._written_segments or {})[name]
-            where = segment.get("where") if isinstance(segment, dict) else None
-            yield from self._condition(SEGMENTS, ("segments", name, "where"), where)
-
-    def _condition(
-        self,
-        file: str,
-        path: Path,
-        written: object,
-        campaign: Campaign | None = None,
-        segment: object = None,
-    ) -> Iterator[Problem]:
-        """What is wrong with a condition, where there is one, and whom it may lose unnoticed.
-
-        Of a campaign it may name cells; the segment beside it may answer for those it would lose.
-        """
-        text = written.strip() if isinstance(written, str) else ""
-        if self.features is None or not text:
-            return
-        definitions, _ = self.defined
-        beside = definitions.segments.get(segment.strip()) if isinstance(segment, str) else None
-        with_cells = file if campaign and campaign.for_each else ""
-        key = (text, with_cells, beside.text if beside else "")
-        if key not in self.judged:
-            words = definitions.vocabulary(campaign)
-            self.judged[key] = parse(text, words, [beside] if beside else ())
-        found = self.judged[key]
-        if isinstance(found, list):
-            for wrong in found:
-                yield self._in_text(file, path, wrong)
-        else:
-            for loss in found.losses:
-                yield self._in_text(file, path, loss, is_warning=True)
-
-    def _in_text(
-        self,
-        file: str,
-        path: Path,
-        wrong: ConditionProblem | DefinitionProblem | Loss,
-        *,
-        is_warning: bool = False,
-    ) -> Problem:
-        within = Spot(wrong.line, wrong.column)
-        return self.positions.problem_in_text(
-            file, path, within, wrong.message, wrong.hint, is_warning=is_warning
-        )
+    # ------------------------------------------------------------ campaigns
 
     def _campaign(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         yield from self._period(file, campaign)
@@ -268,21 +149,24 @@ class _Checker:
             hint = f"Write '{campaign.category}:' below 'consent:' in {POLICY}."
             message = f"the policy does not say what consent {campaign.category!r} needs"
             yield self.positions.problem(file, ("category",), message, hint)
-        for one in rhythm_problems(campaign, self.features):
+        for one in rhythm_problems(campaign, self.conditions.features):
             wrong = (one.path, one.message, one.hint)
             problem = self.positions.problem(
                 file, *wrong, at_key=one.at_key, is_warning=one.is_warning
             )
-            if not self._is_answered(problem):
+            if not self.conditions.is_answered(problem):
                 yield problem
-        if self.features is not None:
+        if self.conditions.features is not None:
             yield from self._cells(file, campaign)
 
     def _cells(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         """What the campaign says of each cell. A cross that is wrong is answered at its place."""
-        definitions, _ = self.defined
+        definitions, _ = self.conditions.defined
         declared = self.drafted.get(SEGMENTS, Segments)
-        crosses = [*(declared.crosses if declared else ()), *self._unread.get("crosses", ())]
+        crosses = [
+            *(declared.crosses if declared else ()),
+            *self.conditions.unread.get("crosses", ()),
+        ]
         if campaign.for_each in crosses and campaign.for_each not in definitions.crosses:
             return
         found = cell_faults(campaign, definitions.crosses, definitions.dimensions)
@@ -311,72 +195,6 @@ class _Checker:
             message = f"the campaign was over on {last}"
             yield self.positions.problem(file, path, message, hint, is_warning=True)
 
-    def _audiences(self) -> Iterator[Problem]:
-        """As they are written: what else is wrong with a campaign does not hide its conditions."""
-        for file, document in self.positions.items():
-            if file.startswith(f"{CAMPAIGNS}/") and document.values:
-                campaign = self.drafted.get(file, Campaign)
-                audience = document.values.get("audience")
-                if isinstance(audience, dict):
-                    yield from self._audience(file, audience, campaign)
-                chain = document.values.get("chain")
-                if isinstance(chain, dict):
-                    yield from self._chain(file, chain, campaign)
-
-    def _audience(
-        self, file: str, audience: Mapping[str, object], campaign: Campaign | None
-    ) -> Iterator[Problem]:
-        if all(value is None for value in audience.values()):
-            hint = "Write 'segment:', 'where:', or both."
-            yield self.positions.problem(
-                file, ("audience",), "the audience names nobody", hint, at_key=True
-            )
-        yield from self._segment_named(file, ("audience", "segment"), audience.get("segment"))
-        yield from self._condition(
-            file, ("audience", "where"), audience.get("where"), campaign, audience.get("segment")
-        )
-
-    def _chain(
-        self, file: str, chain: Mapping[str, object], campaign: Campaign | None
-    ) -> Iterator[Problem]:
-        """The conditions of a chain: of its start, its steps and its exits."""
-        start, steps, exits = chain.get("start"), chain.get("steps"), chain.get("exits")
-        if isinstance(start, dict):
-            path: Path = ("chain", "start")
-            yield from self._segment_named(file, (*path, "segment"), start.get("segment"))
-            named = start.get("segment")
-            yield from self._condition(file, (*path, "where"), start.get("where"), campaign, named)
-        for index, step in enumerate(steps if isinstance(steps, list) else ()):
-            where = step.get("where") if isinstance(step, dict) else None
-            path = ("chain", "steps", index, "where")
-            yield from self._condition(file, path, where, campaign)
-        for name, where in (exits if isinstance(exits, dict) else {}).items():
-            yield from self._condition(file, ("chain", "exits", name), where, campaign)
-
-    def _segment_named(self, file: str, path: Path, written: object) -> Iterator[Problem]:
-        if not isinstance(written, str) or self._written_segments is None:
-            return
-        name, by_hand = written.strip(), self.defined[0].by_hand
-        names = [*dict.fromkeys([*self._written_segments, *by_hand])]
-        if name not in names:
-            message = f"no segment {name!r} in {SEGMENTS}"
-            problem = self.positions.problem(file, path, message, nearest(name, names))
-            if not self._is_answered(problem):
-                yield problem
-
-    def _is_answered(self, problem: Problem) -> bool:
-        """Whether the shape of that value is wrong already."""
-        place = (problem.path, problem.line, problem.column)
-        return any((one.path, one.line, one.column) == place for one in self.drafted.problems)
-
-    @cached_property
-    def _written_segments(self) -> dict[str, object] | None:
-        """segments.yaml as it is written, with the segments that are wrong; None if unreadable."""
-        document = self.positions.get(SEGMENTS)
-        values = document.values if document else None
-        segments = values.get("segments") if values else None
-        return segments if isinstance(segments, dict) else None
-
     # ------------------------------------------------------------ templates
 
     @cached_property
@@ -387,9 +205,9 @@ class _Checker:
     @cached_property
     def _templates(self) -> Templates | None:
         settings = self.drafted.get(SETTINGS, Settings)
-        if settings is None or self.features is None:
+        if settings is None or self.conditions.features is None:
             return None
-        types = {name: feature.type for name, feature in self.features.items()}
+        types = {name: feature.type for name, feature in self.conditions.features.items()}
         return Templates.of(self.files.under(TEMPLATES), types, settings, self._crosses)
 
     @cached_property

@@ -33,11 +33,25 @@ def _only(path: str, old: str, new: str) -> Problem:
     return problem
 
 
+def _word(path: str, problem: Problem) -> str:
+    """The shipped text from the place of the problem on."""
+    return SHIPPED.texts[path].splitlines()[problem.line - 1][problem.column - 1 :]
+
+
+def _with_segments(text: str) -> str:
+    """The shipped segments.yaml with these lines before its first segment."""
+    shipped = SHIPPED.texts["config/segments.yaml"]
+    return shipped.replace("\nsegments:\n", f"\nsegments:\n{text}")
+
+
 def test_the_shipped_project_has_no_problem() -> None:
     configuration, problems = check(SHIPPED, today=date(2026, 5, 12))
     assert problems == []
     assert configuration is not None
-    assert len(configuration.campaigns) == 10
+    assert set(configuration.campaigns) == {
+        path.removesuffix(".yaml") for path in SHIPPED.under("config/campaigns")
+    }
+    assert len(configuration.campaigns) >= 24
     assert "days_since_order" in configuration.features
     assert all(
         campaign.runs.includes(date(2026, 5, 12)) for campaign in configuration.campaigns.values()
@@ -76,7 +90,7 @@ WINBACK = "config/campaigns/winback-lost-loyal.yaml"
 
 def test_an_unknown_feature_in_a_condition_points_at_its_word() -> None:
     problem = _only(WINBACK, "favourite_category <>", "favorite_category <>")
-    assert (problem.line, problem.column) == (10, 10)
+    assert _word(WINBACK, problem).startswith("favourite_category <>")
     assert "favourite_category" in problem.hint
 
 
@@ -204,7 +218,7 @@ def test_an_expectation_that_cannot_name_rows_may_not_quarantine() -> None:
 def test_what_is_wrong_in_one_file_hides_nothing_in_another() -> None:
     texts = {
         "config/policy.yaml": "version: 1\nconsnt: {}\n",
-        "config/segments.yaml": SHIPPED.texts["config/segments.yaml"] + "  odd: {were: x}\n",
+        "config/segments.yaml": _with_segments("  odd: {were: x}\n"),
         WINBACK: SHIPPED.texts[WINBACK].replace("segment: lost_loyal", "segment: lost_loyals"),
     }
     _, problems = check(_changed(texts))
@@ -212,7 +226,7 @@ def test_what_is_wrong_in_one_file_hides_nothing_in_another() -> None:
     # A segment that is wrong is still a segment: nobody is told that it does not exist.
     texts[WINBACK] = SHIPPED.texts[WINBACK].replace("segment: lost_loyal", "segment: odd")
     _, problems = check(_changed(texts))
-    assert WINBACK not in {problem.path for problem in problems}
+    assert WINBACK not in {problem.path for problem in problems if not problem.is_warning}
 
 
 def test_a_wrong_value_hides_no_condition_of_the_same_file() -> None:
@@ -229,17 +243,19 @@ def test_a_wrong_value_hides_no_condition_of_the_same_file() -> None:
 
 def test_a_segment_that_is_wrong_still_has_its_condition_judged() -> None:
     path = "config/segments.yaml"
-    text = SHIPPED.texts[path] + "  odd: {tittle: Odd, where: ordercount > 2}\n"
-    text += "  Odd Name: {where: order_count >> 2}\n"
-    found = [(one.line - text.count("\n"), one.message) for one in check(_changed({path: text}))[1]]
-    assert [message for line, message in found if line == -1] == [
+    text = _with_segments(
+        "  odd: {tittle: Odd, where: ordercount > 2}\n  Odd Name: {where: order_count >> 2}\n"
+    )
+    odd = text[: text.index("  odd:")].count("\n") + 1
+    found = [(one.line - odd, one.message) for one in check(_changed({path: text}))[1]]
+    assert [message for line, message in found if line == 0] == [
         "unknown key 'tittle'",
         "unknown column 'ordercount'",
     ]
-    assert len([message for line, message in found if line == 0]) == 2
+    assert len([message for line, message in found if line == 1]) == 2
     # Of a file of another version nothing is judged.
     newer = text.replace("version: 1", "version: 2")
-    [problem] = check(_changed({path: newer}))[1]
+    [problem] = [one for one in check(_changed({path: newer}))[1] if not one.is_warning]
     assert problem.message == "made for a newer Antiphon"
 
 
@@ -259,7 +275,7 @@ def test_100_campaigns_are_checked_in_about_a_second() -> None:
         f"config/campaigns/c{number}.yaml": text.replace(
             "campaign: winback-lost-loyal", f"campaign: c{number}"
         ).replace("favourite_category <>", f"order_count > {number} and favourite_category <>")
-        for number in range(90)
+        for number in range(100 - len(SHIPPED.under("config/campaigns")))
     }
     check(SHIPPED)
     started = time.perf_counter()
