@@ -100,7 +100,7 @@ class Shop:
         times = {"registered_at": registered_at.isoformat()}
         times["updated_at"] = times["registered_at"]
         person = {"email": f"{customer_id}@example.com", "first_name": "Ann", "language": "en"}
-        self.add("customers", customer_id=customer_id, **person, **times, **values)
+        self.add("customers", customer_id=customer_id, **{**person, **times, **values})
 
     def order(self, customer_id: str, ordered_at: datetime) -> None:
         """An order of ten euros."""
