@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from policy_world import (
@@ -26,6 +27,7 @@ from policy_world import (
 from antiphon import keys
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import touches
+from antiphon.policy.cells import Cells
 from antiphon.policy.decide import judge
 from antiphon.policy.occasions import OCCASIONS
 
@@ -210,3 +212,11 @@ def test_each_of_many_touches_reads_its_own_bit() -> None:
     for place, expected in ((place, place in wanted) for place in (3, 4, 15, 20, 61, 62, 63, 69)):
         given = world(long, persons=(person,), occasions=(occasion(place, "p"),))
         assert ((f"long/s{place}", "p") in decide(given)) is expected
+
+
+def test_campaigns_through_different_crosses_keep_their_cells_apart() -> None:
+    both = touches([campaign("one", for_each="grid"), campaign("two", for_each="ages"), CART])
+    table = pa.table({"grid": ["a", None, "b"], "ages": ["b", "c", "a"]})
+    touch = np.array([0, 0, 0, 1, 1, 1, 2], np.int16)
+    cells = Cells(table, both).of(touch, np.array([0, 1, 2, 0, 1, 2, 0], np.int32))
+    assert cells.to_pylist() == ["a", "", "b", "b", "c", "a", ""]
