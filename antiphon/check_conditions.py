@@ -126,7 +126,10 @@ class ConditionsCheck:
             return
         definitions, _ = self.defined
         beside = definitions.segments.get(segment.strip()) if isinstance(segment, str) else None
-        with_cells = file if campaign and campaign.for_each else ""
+        cross = campaign.for_each if campaign else None
+        if cross and cross not in definitions.crosses and "cell." in text:
+            return  # the cross is answered at its place
+        with_cells = file if cross else ""
         key = (text, with_cells, beside.text if beside else "")
         if key not in self.judged:
             words = definitions.vocabulary(campaign)

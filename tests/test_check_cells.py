@@ -50,3 +50,8 @@ def test_what_is_wrong_with_a_campaigns_cells_is_shown_at_its_word(
     problem = _problems(old, new)[0]
     assert message in problem.message
     assert problem.source_line[problem.column - 1 :].startswith(spoken)
+
+
+def test_a_wrong_cross_is_answered_once() -> None:
+    (problem,) = _problems("micro_segment", "micro_segmnt")
+    assert problem.message.startswith("no cross 'micro_segmnt'")
