@@ -59,7 +59,7 @@ def chain(root: Path | None, name: str, as_json: bool) -> int:
             "control": one.control,
             "waiting": one.waiting,
             "missed": sum(one.missed.values()),
-            "why": ", ".join(f"{why} {count:,}" for why, count in one.missed.items()),
+            "why missed": ", ".join(f"{why} {count:,}" for why, count in one.missed.items()),
         }
         for one in found.steps
     ]

@@ -13,6 +13,7 @@ from antiphon.commands.screen import (
     Row,
     as_json,
     at_option,
+    counted,
     day_row,
     opened,
     rehearsed,
@@ -42,15 +43,22 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     last, sent_before = last_sending(project)
     with planned(project, day.date() if day else None, campaigns or None) as found:
         missing = found.missing()
-        rows = [_plan_row(one, sent_before, missing) for one in found.summaries]
+        rows = [
+            {
+                **_plan_row(one, sent_before, missing),
+                "entering": found.entering.get(one.campaign, 0),
+            }
+            for one in found.summaries
+        ]
         running = {one.campaign for one in found.summaries}
         resting = [] if campaigns else sorted(set(sent_before) - running)
         rows += [
             {**day_row(CampaignSummary(name)), "why": "does not run today"}
-            | {"vs last run": f"{-sent_before[name]:+,}", "missing values": {}}
+            | {"vs last run": f"{-sent_before[name]:+,}", "missing values": {}, "entering": 0}
             for name in resting
         ]
         title = f"Plan of {found.day.moment.business_day} on snapshot {found.day.snapshot.id}"
+        entering = {name: count for name, count in sorted(found.entering.items()) if count}
     show(title, [*DAY_COLUMNS, "vs last run"], rows, json_too=as_json)
     if as_json:
         return ExitCode.DONE
@@ -58,6 +66,8 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
         click.echo("No campaign runs on this day: see `runs` in config/campaigns/.")
     if last:
         click.echo(f"`vs last run`: messages more or fewer than {last} decided to send.")
+    for campaign, count in entering.items():
+        click.echo(f"{campaign}: {counted(count, 'customer')} would enter its chain.")
     for campaign, name, count in missing:
         click.echo(
             f"{campaign}: {count:,} held, as their message would print {name}, which is not known."
@@ -85,8 +95,10 @@ def _plan_row(
     one: "CampaignSummary",
     sent_before: Mapping[str, int],
     missing: Sequence[tuple[str, str, int]],
+    entering: Mapping[str, int],
 ) -> Row:
-    """A line of the plan; programs also get which values are missing how often."""
+    """A line of the plan; programs also get which values are missing how often, and how many
+    customers would enter its chain."""
     before = sent_before.get(one.campaign)
     return {
         **day_row(one),
@@ -94,4 +106,5 @@ def _plan_row(
         "missing values": {
             name: count for campaign, name, count in missing if campaign == one.campaign
         },
+        "entering": entering.get(one.campaign, 0),
     }
