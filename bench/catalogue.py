@@ -37,7 +37,9 @@ def _seasons(day: date) -> Iterator[dict[str, Any]]:
     ]
     for place in range(FILES):
         document = shipped[place % len(shipped)]
-        name = f"{document['campaign']}-{place // len(shipped) + 1:03d}"
+        name, copy = document["campaign"], place // len(shipped)
+        if copy:  # the first keeps its name, by which others ask for it
+            name += f"-{copy + 1:03d}"
         begin = day - timedelta(days=place % 14)
         if place >= RUNNING:
             begin -= _SEASON + timedelta(days=place % 330)

@@ -60,6 +60,27 @@ POLICY = {
     "universal_control": {"share": "2%", "period": "quarter"},
 }
 # Campaigns that start from what happened: to the customer, to a product, and with steps to follow.
+_STARTS: dict[str, dict[str, object]] = {
+    "left-behind": {
+        "on": {"event": "cart_abandoned", "after": "2 minutes"},
+        "audience": {"where": "not bought(within => '1 day')"},
+        "message": "note",
+    },
+    "there-again": {
+        "on": {"notice": "back_in_stock", "did": "waits_for_product"},
+        "message": "note",
+    },
+    "after-a-look": {
+        "chain": {
+            "start": {"event": "product_viewed"},
+            "steps": [
+                {"step": "first", "after": "1 hour", "message": "note"},
+                {"step": "last", "after": "3 days", "message": "note"},
+            ],
+            "exits": {"bought": "bought(within => '1 day')"},
+        },
+    },
+}
 TRIGGERED: tuple[dict[str, object], ...] = tuple(
     {
         "campaign": name,
@@ -70,27 +91,7 @@ TRIGGERED: tuple[dict[str, object], ...] = tuple(
         **what,
         "channels": ["email", "sms"],
     }
-    for name, what in {
-        "left-behind": {
-            "on": {"event": "cart_abandoned", "after": "2 minutes"},
-            "audience": {"where": "not bought(within => '1 day')"},
-            "message": "note",
-        },
-        "there-again": {
-            "on": {"notice": "back_in_stock", "did": "waits_for_product"},
-            "message": "note",
-        },
-        "after-a-look": {
-            "chain": {
-                "start": {"event": "product_viewed"},
-                "steps": [
-                    {"step": "first", "after": "1 hour", "message": "note"},
-                    {"step": "last", "after": "3 days", "message": "note"},
-                ],
-                "exits": {"bought": "bought(within => '1 day')"},
-            },
-        },
-    }.items()
+    for name, what in _STARTS.items()
 )
 _EMAIL = """<html><body><p>{{ customer.first_name | default("") }}, from {{ customer.city }}:
 your last order was {{ customer.days_since_order | default(0) }} days ago.</p>

@@ -5,7 +5,7 @@ day's noon and the morning of STEADY_DAY.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,22 +111,24 @@ def generate(folder: Path, customers: int) -> Data:
     return write(folder, queries)
 
 
-def generate_once(make: Callable[[Path, int], Data], folder: Path, customers: int) -> None:
-    """Generate into the folder unless it was done before."""
-    done = folder / "done.json"
-    if not done.exists():
-        done.write_text(json.dumps(make(folder, customers).rows))
-
-
 def write(folder: Path, queries: Mapping[str, str]) -> Data:
-    """Write each query's rows as `<name>.parquet`; queries may use the macros."""
+    """Write each query's rows as `<name>.parquet`, unless an equal query wrote it before.
+
+    Queries may use the macros.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {}
     with duckdb.connect(config={"threads": 2, "preserve_insertion_order": False}) as engine:
         engine.execute("set timezone = 'UTC'")
         engine.execute(MACROS)
         for name, query in queries.items():
-            target = folder / f"{name}.parquet"
-            copy = f"copy ({query}) to '{target}' (format parquet, compression zstd)"
-            ((rows[name],),) = engine.execute(copy).fetchall()
+            target, written = folder / f"{name}.parquet", folder / f"{name}.json"
+            text = MACROS + query
+            known = json.loads(written.read_text()) if written.exists() else {}
+            if known.get("query") != text:
+                copy = f"copy ({query}) to '{target}' (format parquet, compression zstd)"
+                ((count,),) = engine.execute(copy).fetchall()
+                known = {"query": text, "rows": count}
+                written.write_text(json.dumps(known))
+            rows[name] = known["rows"]
     return Data(folder, rows)

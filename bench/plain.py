@@ -128,9 +128,14 @@ def _habits(folder: Path, now: pd.Timestamp, today: pd.Timestamp) -> pd.DataFram
 
 
 def _favourites(folder: Path, now: pd.Timestamp) -> pd.DataFrame:
-    orders = _read(folder, "orders", "customer_id", "category", "ordered_at", "amount")
+    orders = _read(folder, "orders", "order_id", "customer_id", "category", "ordered_at", "amount")
     orders = orders[(orders.ordered_at <= now) & (orders.amount >= 0)]
-    first, second = _ranked(orders, "category")
+    lines = _read(folder, "order_lines", "order_id", "customer_id", "product_id", "quantity")
+    alone = orders[~orders.order_id.isin(lines.order_id)]
+    sold = lines[(lines.quantity > 0) & lines.order_id.isin(orders.order_id)]
+    sold = sold.merge(_read(folder, "products", "product_id", "category"))
+    bought = pd.concat([one[["customer_id", "category"]] for one in (alone, sold)])
+    first, second = _ranked(bought, "category")
     return pd.DataFrame({"favourite_category": first, "second_category": second})
 
 

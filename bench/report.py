@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,19 +17,23 @@ if TYPE_CHECKING:
     from bench.measuring import Measured
 
 LIBRARIES = ("duckdb", "pyarrow", "pandas", "numpy", "great-expectations", "sqlalchemy")
-TARGETS = {"1m": (20, 2048), "10m": (180, 8192)}
-ABOUT = """Written by `python -m bench.daily SIZE --keep`, not by hand.
+HEAD = """# Results of the bench
 
-10 orders a customer over three years,
-an event and two acts of consent each; on the steady day 1 % of the customers have news in every
-entity. 100 campaigns whose audiences hold from 0.1 % to about 20 % of the customers: the
-candidates of `decide` are their sum. Each campaign writes to one in 2,000 customers a day at most,
-all together to about four in a hundred. Every step ran in a process of its own, without Prefect and
-without dispatch; a run in one process pays the start once, so it is counted once. Byte code was
-cached, as after any first run.
+Written by `python -m bench.daily SIZE --keep` and `python -m bench.audiences SIZE --keep`, not by
+hand. Every piece of work ran in a process of its own. Byte code was cached, as after any first run.
+
+**Daily.** 10 orders a customer over three years, an event and two acts of consent each; on the
+steady day 1 % of the customers have news in every entity. 100 campaigns whose audiences hold from
+0.1 % to about 20 % of the customers: the candidates of `decide` are their sum. Each campaign writes
+to one in 2,000 customers a day at most, all together to about four in a hundred. Without Prefect
+and without dispatch; a run in one process pays the start once, so it is counted once.
+
+**Audiences.** The same customers and orders with 1.5 order lines an order, 2,400 products, two
+events, five contacts and 1.5 answers each. 300 campaigns with a condition of their own, 60 of which
+call functions (`bought`, `did`, `contacted`, `responded`, `runs_out_within`), three scores, four
+dimensions and a cross of 2,080 cells, of which those with fewer than 50 customers are joined.
+Pandas computes the features of the first bench and its 100 audiences.
 """
-AT_LEAST_PANDAS = 5
-AT_MOST_FLOOR = 8
 
 
 def line(one: Measured) -> str:
@@ -39,50 +45,63 @@ def line(one: Measured) -> str:
     )
 
 
-def page(
-    size: str,
-    root: Path,
-    runs: Mapping[str, Sequence[Measured]],
-    beside: Mapping[str, Measured],
-    agreed: tuple[int, int] | None,
-    *,
-    loads: tuple[tuple[float, float, float], tuple[float, float, float]],
-    minutes: float,
-) -> str:
-    """The section of one size, in Markdown."""
-    lines = [f"## {size}", "", *_machine(root, loads, minutes)]
-    for name, steps in runs.items():
-        lines += ["", f"### {name.capitalize()}", "", *_table(steps)]
-    lines += ["", "### Beside", "", *_beside(beside, agreed)]
-    lines += ["", "### Against the targets", "", *_verdicts(size, runs["steady day"], beside)]
+@dataclass(frozen=True)
+class Target:
+    """What was aimed at, in words, and what was reached."""
+
+    aim: str
+    reached: str
+    is_met: bool
+
+
+def at_most(what: str, most: float, reached: float, unit: str) -> Target:
+    """A target that is met at or below a figure."""
+    return Target(f"{what} in {most:,} {unit}", f"{reached:,.2f} {unit}", reached <= most)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a bench ran."""
+
+    root: Path
+    loads_before: tuple[float, float, float] = field(default_factory=os.getloadavg)
+    began: float = field(default_factory=time.perf_counter)
+
+
+def page(title: str, conditions: Conditions, parts: Mapping[str, Sequence[str]]) -> str:
+    """A section of the results, in Markdown."""
+    lines = [f"## {title}", "", *_machine(conditions)]
+    for name, rows in parts.items():
+        lines += ["", f"### {name}", "", *rows]
     return "\n".join(lines) + "\n"
 
 
-def keep(path: Path, size: str, section: str) -> None:
-    """Put the section of one size into RESULTS.md, in place of the one before."""
-    head = f"# Results of the bench\n\n{ABOUT}"
-    text = path.read_text() if path.exists() else head
-    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
-    sections[size] = section.partition("\n")[2]
-    body = [f"## {name}\n{sections[name].rstrip()}\n" for name in sorted(sections, key=_rank)]
-    path.write_text("\n".join([head, *body]))
+def keep(path: Path, text: str) -> None:
+    """Put a section into RESULTS.md, in place of the one of the same title."""
+    before = path.read_text() if path.exists() else ""
+    sections: dict[str, str] = {}
+    for section in [*re.split(r"^(?=## )", before, flags=re.MULTILINE)[1:], text]:
+        sections[section.partition("\n")[0]] = section.rstrip() + "\n"
+    path.write_text("\n".join([HEAD, *(sections[title] for title in sorted(sections, key=_rank))]))
 
 
-def _rank(size: str) -> int:
-    return int(size.rstrip("mk")) * (1000 if size.endswith("m") else 1)
+def _rank(title: str) -> tuple[int, str]:
+    """By size, the daily bench first."""
+    _, size, *kind = title.split()
+    return int(size.rstrip("mk")) * (1000 if size.endswith("m") else 1), " ".join(kind)
 
 
-def _machine(
-    root: Path,
-    loads: tuple[tuple[float, float, float], tuple[float, float, float]],
-    minutes: float,
-) -> list[str]:
+def _machine(conditions: Conditions) -> list[str]:
     info = Path("/proc/cpuinfo").read_text()
     model = next((row for row in info.splitlines() if row.startswith("model name")), ": unknown")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    loads = (conditions.loads_before, os.getloadavg())
+    minutes = (time.perf_counter() - conditions.began) / 60
     before, after = (", ".join(f"{value:.2f}" for value in load) for load in loads)
-    lake = sum(file.stat().st_size for file in (root / "var" / "lake").rglob("*.parquet"))
+    lake = sum(
+        file.stat().st_size for file in (conditions.root / "var" / "lake").rglob("*.parquet")
+    )
     return [
         f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores "
         f"({model.partition(':')[2].strip()}), {memory:.0f} GiB; {platform.system()} "
@@ -94,71 +113,60 @@ def _machine(
     ]
 
 
-def _table(steps: Sequence[Measured]) -> list[str]:
+def works(measured: Iterable[Measured]) -> list[str]:
+    """A table of pieces of work."""
     rows = [
-        "| step | seconds | CPU seconds | peak MiB | spill MiB | counts |",
+        "| work | seconds | CPU seconds | peak MiB | spill MiB | counts |",
         "|---|---:|---:|---:|---:|---|",
     ]
-    for one in steps:
+    for one in measured:
         counts = ", ".join(f"{name} {count:,}" for name, count in one.counts.items())
         rows.append(
             f"| {one.work} | {one.seconds:.2f} | {one.cpu_seconds:.2f} | {one.peak_mib:,.0f} "
             f"| {one.spill_mib:,.0f} | {counts} |"
         )
-    start = start_seconds(steps)
-    total, cpu = (sum(getattr(s, name) for s in steps) for name in ("seconds", "cpu_seconds"))
-    peak, spill = (max(getattr(s, name) for s in steps) for name in ("peak_mib", "spill_mib"))
-    rows.append(f"| start of one process | {start:.2f} | | | | imports, check of 100 campaigns |")
-    rows.append(
-        f"| **whole** | **{total + start:.2f}** | {cpu:.2f} | {peak:,.0f} | {spill:,.0f} | |"
-    )
     return rows
 
 
-def start_seconds(steps: Sequence[Measured]) -> float:
+def steps(measured: Sequence[Measured]) -> list[str]:
+    """A table of a run's steps, and of the whole run."""
+    start = start_seconds(measured)
+    total, cpu = (sum(getattr(s, name) for s in measured) for name in ("seconds", "cpu_seconds"))
+    peak, spill = (max(getattr(s, name) for s in measured) for name in ("peak_mib", "spill_mib"))
+    return [
+        *works(measured),
+        f"| start of one process | {start:.2f} | | | | imports, check of all campaigns |",
+        f"| **whole** | **{total + start:.2f}** | {cpu:.2f} | {peak:,.0f} | {spill:,.0f} | |",
+    ]
+
+
+def start_seconds(measured: Sequence[Measured]) -> float:
     """What a run in one process pays once before its first step: the longest start seen."""
-    return max(one.start_seconds for one in steps)
+    return max(one.start_seconds for one in measured)
 
 
-def _beside(beside: Mapping[str, Measured], agreed: tuple[int, int] | None) -> list[str]:
-    ours = beside["features"]
+def comparison(
+    ours: str, beside: Mapping[str, Measured], agreed: tuple[int, int] | None
+) -> list[str]:
+    """A table of the same work by others, and how many features of how many customers agree."""
     rows = [
         "| work | seconds | CPU seconds | peak MiB | times ours |",
         "|---|---:|---:|---:|---:|",
     ]
-    words = {
-        "features": "features and 100 audiences, ours",
-        "floor": "floor: one group-by of the orders, three aggregates",
-        "pandas": "features and 100 audiences, pandas",
-    }
     for name, one in beside.items():
+        times = one.seconds / beside[ours].seconds
         rows.append(
-            f"| {words[name]} | {one.seconds:.2f} | {one.cpu_seconds:.2f} | {one.peak_mib:,.0f} "
-            f"| {one.seconds / ours.seconds:.2f} |"
+            f"| {name} | {one.seconds:.2f} | {one.cpu_seconds:.2f} | {one.peak_mib:,.0f} "
+            f"| {times:.2f} |"
         )
     if agreed:
         rows += ["", f"{agreed[1]} features of {agreed[0]:,} customers are equal in both."]
     return rows
 
 
-def _verdicts(size: str, steady: Sequence[Measured], beside: Mapping[str, Measured]) -> list[str]:
-    seconds = sum(one.seconds for one in steady) + start_seconds(steady)
-    peak = max(one.peak_mib for one in steady)
-    ours = beside["features"].seconds
+def verdicts(targets: Iterable[Target]) -> list[str]:
+    """A table of targets."""
     rows = ["| target | reached | |", "|---|---:|---|"]
-
-    def row(target: str, reached: str, *, met: bool) -> None:
-        rows.append(f"| {target} | {reached} | {'met' if met else '**missed**'} |")
-
-    if size in TARGETS:
-        most, memory = TARGETS[size]
-        row(f"steady day in {most} s", f"{seconds:.2f} s", met=seconds <= most)
-        row(f"peak memory {memory:,} MiB", f"{peak:,.0f} MiB", met=peak <= memory)
-    if "pandas" in beside:
-        times = beside["pandas"].seconds / ours
-        target = f"features and audiences {AT_LEAST_PANDAS} times faster than pandas"
-        row(target, f"{times:.2f} times", met=times >= AT_LEAST_PANDAS)
-    times = ours / beside["floor"].seconds
-    target = f"features and audiences at most {AT_MOST_FLOOR} times the floor"
-    row(target, f"{times:.2f} times", met=times <= AT_MOST_FLOOR)
+    for one in targets:
+        rows.append(f"| {one.aim} | {one.reached} | {'met' if one.is_met else '**missed**'} |")
     return rows

@@ -93,8 +93,10 @@ def conditions() -> Iterator[str]:
     for number, call in enumerate(calls()):
         yield f"{call} and order_count_365d >= {number % 3 + 1}"
     yield from (f"r_score = {r} and f_score >= {f}" for r, f in product(range(1, 6), repeat=2))
-    for stage, value in product(LIFECYCLE, ("below-15", "15-30", "30-45", "from-45", "unknown")):
-        yield f"lifecycle = '{stage}' and order_value = '{value}' and m_score >= 2"
+    for stage, value in product(LIFECYCLE, ("below-15", "15-30", "30-45", "from-45")):
+        yield f"lifecycle = '{stage}' and order_value = '{value}'"
+    for taste in CATEGORIES[:7]:
+        yield f"taste = '{taste.replace(' ', '-')}' and pace = 'steady' and m_score = 5"
     for weekday, hour in product(range(1, 8), (8, 12, 18)):
         yield f"favourite_weekday = {weekday} and favourite_hour between {hour} and {hour + 3}"
     for kind, count in product(("open", "click", "reply", "conversion"), (1, 2, 3)):

@@ -25,8 +25,12 @@ from antiphon.policy.moment import Moment
 from antiphon.project import Project, open_project
 from antiphon.steps.daily import steps_of
 from antiphon.steps.frames import build_frames, touch_conditions
-from antiphon.steps.run import todays_campaigns
+from antiphon.steps.run import TRIGGERS, running, todays_campaigns
+from antiphon.steps.triggering import next_pass
+from bench import loading
+from bench.generate import FIRST_DAY, STEADY_DAY
 
+EXPORTED = ("customers", "orders", "order_lines", "products", "events", "consents", "contacts")
 Counts = dict[str, int]
 STEPS = {do.__name__: do for do in steps_of(dry_run=False)}
 
@@ -39,12 +43,49 @@ def features(project: Project) -> Counts:
     snapshot = project.lake.current()
     folder = project.var / "beside" / "frames"
     frames = build_frames(project, snapshot, moment, spoken, folder)
-    conditions = touch_conditions(project.configuration, spoken)
+    standing = [touch for touch in spoken if not touch.is_occasional]
+    conditions = touch_conditions(project.configuration, standing)
     people = 0
     for bucket in range(snapshot.buckets):
         with project.lake.session(snapshot, bucket=bucket) as session:
             people += session.arrow(scan_sql(conditions, frames.relation(bucket))).num_rows
-    return {"customers": frames.customers, "in_an_audience": people}
+    return {
+        "customers": frames.customers,
+        "conditions": len(conditions),
+        "calls": len({name for condition in conditions for name in condition.calls}),
+        "cells": sum(len(frames.dimensions[name]) for name in frames.definitions.crosses),
+        "in_an_audience": people,
+    }
+
+
+def load(project: Project) -> Counts:
+    """The day's generated files into the lake, without pull and validation."""
+    day = business_day(project.clock(), project.configuration.settings.business.timezone)
+    number = [FIRST_DAY, STEADY_DAY].index(str(day))
+    return loading.load(project.lake, project.root.parent / "data", number, day)
+
+
+def triggers(project: Project) -> Counts:
+    """A pass of the triggers as flows/triggers.py does it, without dispatch; also what each step
+    took, in milliseconds."""
+    began = time.perf_counter()
+    due = next_pass(project.root, project.clock)
+    assert due is not None, "events came"
+    counts = {"next_pass_ms": _milliseconds(began)}
+    run = (project.root, TRIGGERS, due.business_day, due.campaigns)
+    with running(*run, dry_run=False, clock=project.clock) as run_id:
+        for name, do in STEPS.items():
+            if name != "dispatch":
+                began = time.perf_counter()
+                done = do(project.root, run_id, project.clock)
+                counts[f"{name}_ms"] = _milliseconds(began)
+                if name in ("segment", "decide"):
+                    counts |= done
+    return counts
+
+
+def _milliseconds(began: float) -> int:
+    return round((time.perf_counter() - began) * 1000)
 
 
 def floor(project: Project) -> Counts:
@@ -67,7 +108,7 @@ def export(project: Project) -> Counts:
     with project.lake.session() as session:
         return {
             name: session.write(f"SELECT * FROM {name}", folder / f"{name}.parquet")
-            for name in ("customers", "orders", "events", "consents", "contacts")
+            for name in EXPORTED
         }
 
 
@@ -80,6 +121,8 @@ def pandas(project: Project) -> Counts:
 
 
 BESIDE: dict[str, Callable[[Project], Counts]] = {
+    "load": load,
+    "triggers": triggers,
     "features": features,
     "floor": floor,
     "export": export,
