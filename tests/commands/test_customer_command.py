@@ -8,7 +8,7 @@ import pytest
 from demo_project import AT
 
 from antiphon import cli
-from antiphon.clock import edge_clock
+from antiphon.demo import AS_OF
 from antiphon.keys import bucket_of
 from antiphon.project import Project, open_project
 from antiphon.steps.customer import customer
@@ -40,7 +40,7 @@ def terminal(
 
 @pytest.fixture
 def opened(project: Path) -> Project:
-    return open_project(project, edge_clock({"ANTIPHON_AT": AT}))
+    return open_project(project, lambda: AS_OF)  # a clock that ticks would see the run's messages
 
 
 def written_to(opened: Project) -> str:
