@@ -43,13 +43,7 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     last, sent_before = last_sending(project)
     with planned(project, day.date() if day else None, campaigns or None) as found:
         missing = found.missing()
-        rows = [
-            {
-                **_plan_row(one, sent_before, missing),
-                "entering": found.entering.get(one.campaign, 0),
-            }
-            for one in found.summaries
-        ]
+        rows = [_plan_row(one, sent_before, missing, found.entering) for one in found.summaries]
         running = {one.campaign for one in found.summaries}
         resting = [] if campaigns else sorted(set(sent_before) - running)
         rows += [
