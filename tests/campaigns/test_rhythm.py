@@ -1,13 +1,19 @@
 """A campaign's rhythm: what contradicts, can never begin or never end is said before any run."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from antiphon.audience.dictionary import Feature
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rhythm import RhythmProblem, rhythm_problems
+from antiphon.check import check
 from antiphon.entities import ColumnType
+from antiphon.files import ProjectFiles, read_files
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PLAIN = {
     "campaign": "c",
@@ -28,6 +34,7 @@ FEATURES = {
         "local_day": ColumnType.DAY,
         "birthday": ColumnType.DAY,
         "next_checkup": ColumnType.DAY,
+        "next_checkup_on": ColumnType.DAY,
         "first_order_day": ColumnType.DAY,
         "region": ColumnType.TEXT,
         "last_name": ColumnType.TEXT,
@@ -227,3 +234,29 @@ def test_a_frame_without_the_customers_day_has_no_anniversaries() -> None:
     features = {name: one for name, one in FEATURES.items() if name != "local_day"}
     [problem] = rhythm_problems(campaign, features)
     assert "'local_day' is missing" in problem.message
+
+
+def test_the_examples_of_the_documentation_are_sound() -> None:
+    text = (ROOT / "docs" / "campaigns-over-time.md").read_text(encoding="utf-8")
+    examples = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    assert len(examples) == 5
+    for example in examples:
+        keys = yaml.load(example, Loader=yaml.BaseLoader)  # noqa: S506 - texts, as ours are read
+        spoken = {} if "chain" in keys else {"message": "m"}
+        assert problems(**keys, **spoken) == [], example
+
+
+def test_check_says_it_with_the_line() -> None:
+    path = "config/campaigns/birthday-wishes.yaml"
+    texts = dict(read_files(ROOT).texts)
+    text = PLAIN | {
+        "runs": "{from: 2026-01-01}",
+        "channels": "[email]",
+        "campaign": "birthday-wishes",
+    }
+    lines = [f"{key}: {value}" for key, value in text.items()]
+    texts[path] = "\n".join([*lines, "message: birthday", "anniversary: {of: 02-30}", ""])
+    found = [one for one in check(ProjectFiles(texts))[1] if one.path == path]
+    assert [(one.line, one.message) for one in found if not one.is_warning] == [
+        (8, "there is no day '02-30' in any year")
+    ]
