@@ -15,33 +15,32 @@ RUNNING = 200
 _SEASON = timedelta(days=28)
 
 
-def make_catalogue(root: Path, day: date) -> None:
-    """Write a project like the checkout's with FILES campaigns, of which RUNNING run on `day`.
-
-    The seasons of the others ended within the year before.
+def make_catalogue(root: Path, day: date, *, files: int = FILES, running: int = RUNNING) -> None:
+    """Write a project like the checkout's with so many campaign files, `running` of which run on
+    `day`; the seasons of the others ended within the year before.
     """
     for folder in ("config", "templates", "sql"):
         shutil.copytree(CHECKOUT / folder, root / folder)
     campaigns = root / "config" / "campaigns"
     for path in campaigns.iterdir():
         path.unlink()
-    for document in _seasons(day):
+    for document in _seasons(day, files, running):
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
         (campaigns / f"{document['campaign']}.yaml").write_text(text)
 
 
-def _seasons(day: date) -> Iterator[dict[str, Any]]:
+def _seasons(day: date, files: int, running: int) -> Iterator[dict[str, Any]]:
     shipped = [
         yaml.load(path.read_text(), yaml.BaseLoader)
         for path in sorted((CHECKOUT / "config" / "campaigns").glob("*.yaml"))
     ]
-    for place in range(FILES):
+    for place in range(files):
         document = shipped[place % len(shipped)]
         name, copy = document["campaign"], place // len(shipped)
         if copy:  # the first keeps its name, by which others ask for it
             name += f"-{copy + 1:03d}"
         begin = day - timedelta(days=place % 14)
-        if place >= RUNNING:
+        if place >= running:
             begin -= _SEASON + timedelta(days=place % 330)
         runs = {"from": str(begin), "until": str(begin + _SEASON - timedelta(days=1))}
         season = {**document, "campaign": name, "runs": runs}
