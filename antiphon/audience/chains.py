@@ -165,8 +165,6 @@ def chain_sql(
         FROM dated d
         LEFT JOIN reached r USING (customer_id, anchor)
         LEFT JOIN people q USING (customer_id)
-        ANTI JOIN done x
-            ON x.customer_id = d.customer_id AND x.anchor = d.anchor AND x.step = d.step
         WHERE d.after > coalesce(r.seconds, -1)
     ),
     firsts AS (

@@ -158,6 +158,16 @@ def test_a_changed_file_restarts_nobody_and_repeats_no_step(tables: Tables, chan
     assert lived(chain, [*range(6, 14)], STARTS) == {"third": 10}
 
 
+def test_a_renamed_step_that_the_enrolment_knows_by_its_old_name_is_not_sent_again(
+    tables: Tables,
+) -> None:
+    chain = story(tables, grace="9 days")
+    assert lived(chain, [*range(7)], STARTS) == {"first": 3, "second": 5}
+    assert [row["reached"] for row in chain.enrolments().values()] == ["second"]
+    chain.chain = Chain.model_validate({**WELCOME, "steps": CHANGES["renamed"], "grace": "9 days"})
+    assert lived(chain, [*range(7, 14)], STARTS) == {"third": 10}
+
+
 def test_a_step_added_at_the_end_reaches_those_who_are_still_in(tables: Tables) -> None:
     chain = story(tables)
     lived(chain, [*range(6)], STARTS)
