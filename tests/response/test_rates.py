@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from antiphon.response.rates import Rate
 
@@ -18,6 +19,13 @@ from antiphon.response.rates import Rate
 )
 def test_the_interval_is_wilsons(part: int, whole: int, low: float, high: float) -> None:
     assert Rate(part, whole).interval() == pytest.approx((low, high), abs=2e-5)
+
+
+@given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_is_that_of_scipy(counts: tuple[int, int]) -> None:
+    theirs = binomtest(*counts).proportion_ci(0.95, method="wilson")
+    ours = Rate(*counts).interval() or (2, -1)
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_a_rate_of_nothing_is_no_number() -> None:
