@@ -25,7 +25,6 @@ from antiphon.steps.run import TRIGGERS, Counts, Run, step
 from antiphon.validation.circumstances import Circumstances
 from antiphon.validation.contract import Check, read
 from antiphon.validation.results import usual_rows
-from antiphon.validation.validate import Validation
 
 # Watermarks of our own, beside those of the sources (whose names hold no @).
 LEDGER = "@ledger"  # how far contacts and acts of consent were pulled from the ledger
@@ -201,6 +200,9 @@ def _write_own(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path)
 @step("validate")
 def validate(run: Run) -> Counts:
     """Great Expectations judges every pulled row; failing ones go to quarantine."""
+    # Imports pandas, for which commands that only look would wait half a second.
+    from antiphon.validation.validate import Validation  # noqa: PLC0415
+
     lake, staging = run.project.lake, run.project.lake.staging(run.id)
     intake = Intake.load(staging)
     base = lake.snapshot(intake.base)
