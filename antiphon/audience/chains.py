@@ -118,14 +118,32 @@ def chain_sql(
         UNION ALL
         SELECT customer_id, anchor, entered_at, -1, '', NULL, true FROM entering
     ),
+    busy AS (
+        SELECT DISTINCT customer_id FROM told WHERE campaign = {literal(campaign)}
+            AND (is_waiting OR contact_at >= {window.day_begins})
+    ),
+    {_reached_sql(campaign)},
+    {_ahead_sql(chain, window)},
+    {_after_sql(campaign, window)}
+    SELECT n.* EXCLUDE (old_seconds, old_reached, old_missed),
+        n.is_new OR n.left_at IS NOT NULL OR n.reached_seconds <> n.old_seconds
+            OR n.reached <> n.old_reached OR n.missed IS DISTINCT FROM n.old_missed AS is_changed,
+        a.due_at,
+        a.due_at <= {window.as_of} AND a.holds
+            AND n.customer_id NOT IN (SELECT customer_id FROM busy) AS is_due
+    FROM after n
+    LEFT JOIN ahead a
+        ON a.customer_id = n.customer_id AND a.anchor = n.anchor AND a.place = n.place
+    """
+
+
+def _reached_sql(campaign: str) -> str:
+    """How far those present have come: CTEs up to `reached` (seconds and step of the furthest)."""
+    return f"""
     heard AS (
         SELECT t.customer_id, t.anchor, t.step, max(t.contact_at) AS told_at
         FROM told t SEMI JOIN present p ON p.customer_id = t.customer_id AND p.anchor = t.anchor
         WHERE t.campaign = {literal(campaign)} GROUP BY ALL
-    ),
-    busy AS (
-        SELECT DISTINCT customer_id FROM told WHERE campaign = {literal(campaign)}
-            AND (is_waiting OR contact_at >= {window.day_begins})
     ),
     done AS (
         SELECT customer_id, anchor, step FROM heard
@@ -149,7 +167,14 @@ def chain_sql(
     reached AS (
         SELECT customer_id, anchor, max(seconds) AS seconds, arg_max(step, seconds) AS step
         FROM marks GROUP BY ALL
-    ),
+    )
+    """
+
+
+def _ahead_sql(chain: Chain, window: Window) -> str:
+    """What is ahead of them: CTEs `ahead`, of it the first step that is not lapsed (`firsts`), and
+    the steps that were let go before it (`passed`)."""
+    return f"""
     dated AS (
         SELECT *, lead(due_at) OVER (PARTITION BY customer_id, anchor ORDER BY place) AS next_at
         FROM (
@@ -176,7 +201,13 @@ def chain_sql(
                 ',' ORDER BY a.place) AS entries
         FROM ahead a LEFT JOIN firsts f USING (customer_id, anchor)
         WHERE f.place IS NULL OR a.place < f.place GROUP BY ALL
-    ),
+    )
+    """
+
+
+def _after_sql(campaign: str, window: Window) -> str:
+    """The enrolments as they are from now on: CTEs up to `after`."""
+    return f"""
     judged AS (
         SELECT p.*, f.place AS next_place, r.seconds AS told_seconds, r.step AS told_step,
             v.seconds AS passed_seconds, v.step AS passed_step, v.entries,
@@ -205,15 +236,6 @@ def chain_sql(
             reached_seconds AS old_seconds, reached AS old_reached, missed AS old_missed
         FROM (SELECT *, coalesce(ends_for = '{FINISHED}', true) AS goes_on FROM judged)
     )
-    SELECT n.* EXCLUDE (old_seconds, old_reached, old_missed),
-        n.is_new OR n.left_at IS NOT NULL OR n.reached_seconds <> n.old_seconds
-            OR n.reached <> n.old_reached OR n.missed IS DISTINCT FROM n.old_missed AS is_changed,
-        a.due_at,
-        a.due_at <= {window.as_of} AND a.holds
-            AND n.customer_id NOT IN (SELECT customer_id FROM busy) AS is_due
-    FROM after n
-    LEFT JOIN ahead a
-        ON a.customer_id = n.customer_id AND a.anchor = n.anchor AND a.place = n.place
     """
 
 
