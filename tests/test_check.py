@@ -278,10 +278,10 @@ def test_100_campaigns_are_checked_in_about_a_second() -> None:
         for number in range(100 - len(SHIPPED.under("config/campaigns")))
     }
     check(SHIPPED)
-    started = time.perf_counter()
+    started = time.process_time()
     configuration, problems = check(_changed(texts))
-    took = time.perf_counter() - started
+    took = time.process_time() - started
     assert problems == []
     assert configuration is not None
     assert len(configuration.campaigns) == 100
-    assert took < 3  # about 0.3 s on a free machine; the bound leaves room for a busy one
+    assert took < 3  # CPU seconds: others at work do not count
