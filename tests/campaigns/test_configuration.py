@@ -327,9 +327,9 @@ def test_2500_campaigns_are_read_in_linear_time() -> None:
             )
             for number in range(count)
         }
-        started = time.perf_counter()
+        started = time.process_time()
         assert read(ProjectFiles({**FILES, **texts}))[1] == []
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(50)
     few, many = seconds(250), seconds(2_500)
@@ -341,10 +341,10 @@ def test_2500_campaigns_are_read_in_linear_time() -> None:
     ["x" * 1_000_000, "-x" * 500_000, "://" * 300_000, "password" * 100_000, "SG.-" * 250_000],
 )
 def test_a_huge_value_is_answered_quickly_and_shortly(line: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     text = CAMPAIGN.replace("category: promo", f"category: '{line}'")
     problem = _only({"config/campaigns/spring.yaml": text})
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert problem.line == 3
     assert len(str(problem)) < 600
 

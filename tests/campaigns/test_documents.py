@@ -91,9 +91,9 @@ def test_the_second_of_two_keys_is_dropped_with_all_below_it() -> None:
 def test_a_billion_laughs_are_refused_at_once() -> None:
     lines = ["a0: &a0 [lol, lol]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    started = time.perf_counter()
+    started = time.process_time()
     _, problems = parse("f.yaml", "\n".join(lines))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert _places(problems) == [(1, 5, "an anchor or alias (& or *) cannot be used here")]
 
 
@@ -110,9 +110,9 @@ def test_a_billion_laughs_are_refused_at_once() -> None:
     ],
 )
 def test_nesting_of_any_depth_is_a_problem_and_no_crash(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     document, problems = parse("f.yaml", text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert len(problems) == 1
     assert document.values is None
 
@@ -124,9 +124,9 @@ def test_the_deepest_level_is_still_read() -> None:
 
 
 def test_a_huge_scalar_is_read_in_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     document, problems = parse("f.yaml", "a: '" + "x\n " * 1_000_000 + "'\n")
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert problems == []
     assert len((document.values or {})["a"]) == 2_000_000
 
