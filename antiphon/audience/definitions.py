@@ -197,9 +197,10 @@ class _Definer:
             meaning = meaning or f"cell of {' × '.join(one.dimensions)}"
         elif one:
             meaning = f"{meaning or 'one'}: {', '.join(one.names)}" if one.names else meaning
+        names = one.names if isinstance(one, Dimension) else ()
         is_score = section == "scores"
         type_ = ColumnType.INTEGER if is_score else ColumnType.TEXT
-        return Feature(name, type_, meaning, "", FILE, nullable=is_score)
+        return Feature(name, type_, meaning, "", FILE, nullable=is_score, names=names)
 
     def _segment_names(self) -> None:
         for name in [*self.model.segments, *self.unread.get("segments", ())]:

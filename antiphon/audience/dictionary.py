@@ -64,7 +64,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Feature:
     """One column of the customer frame. `file` is where it comes from (`customers`: an entity).
 
-    `reads`: the views of a feature file; empty for what comes from elsewhere.
+    `reads`: the views of a feature file; empty for what comes from elsewhere. `names`: the only
+    values it may have, where these are known (a dimension's).
     """
 
     name: str
@@ -74,6 +75,7 @@ class Feature:
     file: str
     nullable: bool
     reads: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,9 @@ class Checker:
 
     def comparison(self, node: exp.Expr, depth: int) -> Typed:
         """=, <, IS DISTINCT FROM and their like, between values of one kind."""
-        sides = self.alike(node, [node.this, node.expression], depth)
+        nodes = [node.this, node.expression]
+        sides = self.alike(node, nodes, depth)
+        self._among_names(nodes, sides)
         return Typed(f"({sides[0].sql} {_COMPARISONS[type(node)]} {sides[1].sql})", T.BOOLEAN)
 
     def between(self, node: exp.Expr, depth: int) -> Typed:
@@ -203,7 +205,9 @@ class Checker:
         """IN with a list of values."""
         if not node.expressions:
             return self.wrong(node, "`in` needs a list of values", "Write: in ('a', 'b').")
-        value, *members = self.alike(node, [node.this, *node.expressions], depth)
+        nodes = [node.this, *node.expressions]
+        value, *members = typed = self.alike(node, nodes, depth)
+        self._among_names(nodes, typed)
         written = f"({value.sql} IN ({', '.join(member.sql for member in members)}))"
         return Typed(written, T.BOOLEAN)
 
@@ -270,6 +274,18 @@ class Checker:
                 )
                 return [UNKNOWN] * len(nodes)
         return typed
+
+    def _among_names(self, nodes: list[exp.Expr], typed: list[Typed]) -> None:
+        """A text beside a dimension must be one of its names: no customer has another."""
+        columns = [str(node.name).lower() for node in nodes if isinstance(node, exp.Column)]
+        named = next((one for name in columns if (one := self.vocabulary.features.get(name))), None)
+        if named is None or not named.names:
+            return
+        for node, value in zip(nodes, typed, strict=True):
+            if isinstance(value.literal, str) and value.literal not in named.names:
+                listed = f"Its names: {', '.join(named.names)}."
+                hint = f"{nearest(value.literal, named.names)} {listed}".strip()
+                self.wrong(node, f"{named.name} is never {value.literal!r}", hint)
 
     def moment(self, node: exp.Expr, text: str, type_: ColumnType) -> Typed:
         """A written text as the day or instant that is expected beside it."""

@@ -164,14 +164,23 @@ def _chain(campaign: Campaign, chain: Chain) -> Iterator[RhythmProblem]:
             message = f"{name!r} is why customers leave a chain by themselves"
             hint = "Give the exit another name."
             yield RhythmProblem(("chain", "exits", name), message, hint, at_key=True)
+        path: Path = ("chain", "exits", name)
+        if _plain(text) == "true":
+            message = f"everybody leaves at once, for {name!r}"
+            yield RhythmProblem(path, message, "An exit is a condition: order_count > 0.")
+        for step in chain.steps:
+            if step.where and _plain(step.where) == _plain(text):
+                message = f"who is meant by step {step.step!r} has left, for {name!r}"
+                hint = "The step's 'where' is the condition of this exit: it can never be sent."
+                yield RhythmProblem(path, message, hint)
         if chain.start.where and _plain(text) == _plain(chain.start.where):
             message = f"whoever may enter leaves at once, for {name!r}"
             hint = "The exit is the condition of 'start': nobody would ever enter."
-            yield RhythmProblem(("chain", "exits", name), message, hint)
+            yield RhythmProblem(path, message, hint)
     if chain.enter_again and not chain.exits and not chain.start.event:
         message = "whoever fulfils 'start' goes round in this chain for ever"
         hint = "Name 'exits:', leave 'enter_again' out, or start from an event."
-        path: Path = ("chain", "enter_again")
+        path = ("chain", "enter_again")
         yield RhythmProblem(path, message, hint, at_key=True, is_warning=True)
 
 

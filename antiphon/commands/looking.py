@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from antiphon.clock import business_day
 from antiphon.commands.screen import Row, as_json, at_option, opened, show
 from antiphon.errors import ExitCode
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from antiphon.project import Project
     from antiphon.steps.looking import Size
 
+WIDEST = 9  # campaigns that a matrix shows legibly
+PAIRS = 30
+OLD_DAYS = 7
 SIZE_COLUMNS = ("customers", "share", "by e-mail", "by SMS", "average value", "answered")
 
 
@@ -73,6 +77,7 @@ def _sizes(project: "Project", *, as_json: bool) -> None:
         )
         if run_id:
             click.echo(f"`vs last run`: customers more or fewer than in {run_id}.")
+        _remind(project)
 
 
 def _change(customers: int, before: int | None, run_id: str | None) -> str:
@@ -98,6 +103,17 @@ def size_row(size: "Size", *, as_json: bool) -> Row:
     return dict(zip(SIZE_COLUMNS, values, strict=True))
 
 
+def _remind(project: "Project") -> None:
+    """Say it where the facts are old: looked at from today, everybody has gone quiet."""
+    run = next(iter(project.ledger.runs.latest("daily")), None)
+    today = business_day(project.clock(), project.configuration.settings.business.timezone)
+    if run and (today - run.business_day).days > OLD_DAYS:
+        click.echo(
+            f"The last run was on {run.business_day}: --at {run.business_day}T10:00+00:00 "
+            "looks as of then."
+        )
+
+
 def _moment(project: "Project") -> str:
     zone = project.configuration.settings.business.timezone
     return f"{project.clock().astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
@@ -113,6 +129,16 @@ def _overlaps(project: "Project", *, as_json: bool) -> None:
             for (one, other), count in sorted(pairs.items())
         ]
         show("", [], rows, json_too=True)
+        return
+    if len(sizes) > WIDEST:
+        rows = [
+            {"campaign": one, "audience": sizes[one], "other": other, "shared": count}
+            | {"share": f"{count / sizes[one]:.0%}"}
+            for (one, other), count in sorted(pairs.items(), key=lambda item: -item[1])[:PAIRS]
+        ]
+        columns = ["campaign", "audience", "other", "shared", "share"]
+        show(f"Shared customers as of {_moment(project)}", columns, rows)
+        click.echo(f"The {len(rows)} largest of {len(pairs)} pairs; --json has all of them.")
         return
     names = list(sizes)
     numbers = {name: str(place) for place, name in enumerate(names, start=1)}
@@ -173,5 +199,6 @@ def audience(root: Path | None, condition: str, as_json: bool) -> int:
         click.echo(f"Warning: {loss.message}\n  {loss.hint}")
     if sample:
         show("Some of them", found.columns, sample)
+    _remind(project)
     click.echo("To keep it: write it under `segments:` in config/segments.yaml, or in a campaign.")
     return ExitCode.DONE

@@ -107,6 +107,27 @@ def test_a_wrong_segment_is_complained_of_once_wherever_it_is_used():
 
 
 @pytest.mark.parametrize(
+    "where",
+    [
+        "stage = 'gne'",
+        "stage not in ('here', 'gne')",
+        "'gne' <> stage",
+        "coalesce(stage, '') = 'a'",
+    ],
+)
+def test_a_dimension_beside_a_text_that_is_none_of_its_names_is_answered(where):
+    stage = {"cases": {"here": "days < 60"}, "rest": "gone"}
+    found = tried(segments={"some": {"where": where}}, dimensions={"stage": stage})[1]
+    if "coalesce" in where:  # a calculation may yield other texts
+        assert found == []
+        return
+    [problem] = found
+    assert problem.message == "stage is never 'gne'"
+    assert problem.hint == "Did you mean 'gone'? Its names: here, gone."
+    assert where[problem.column - 1 :].startswith("'gne'")
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("days", "already a column of sql/features/facts.sql"),

@@ -187,6 +187,16 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str | int, ...], str]] = {
         ("chain", "exits", "no"),
         "leaves at once",
     ),
+    "everybody leaves": (
+        chain(exits={"no": " TRUE "}),
+        ("chain", "exits", "no"),
+        "everybody leaves at once",
+    ),
+    "a step for those who have left": (
+        chain(steps=[{**STEPS[0], "where": "age > 17"}], exits={"grown": "age  >  17"}),
+        ("chain", "exits", "grown"),
+        "who is meant by step 'first' has left",
+    ),
     "a reserved exit": (
         chain(exits={"finished": "x"}),
         ("chain", "exits", "finished"),

@@ -155,6 +155,12 @@ def test_moves_lead_from_the_stages_of_then_to_those_of_now(project: Path) -> No
     assert "moved or are new" in ask(project, "segments", "--moves", EARLIER)
 
 
+def test_who_looks_long_after_the_last_run_is_told_so(project: Path) -> None:
+    told = "The last run was on 2026-05-12: --at 2026-05-12T10:00+00:00 looks as of then."
+    assert told in ask(project, "audience", "order_count_90d > 0", at="2026-11-22T10:00+01:00")
+    assert "The last run was" not in ask(project, "audience", "order_count_90d > 0")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
