@@ -87,6 +87,6 @@ def test_nobody_did_or_answered_anything_before_being_known(demo: Demo) -> None:
         early = [
             who
             for who, when in rows
-            if who in registered and "20" <= when[:2] and when < registered[who]
+            if who in registered and when[:2] >= "20" and when < registered[who]
         ]
         assert early == []

@@ -145,9 +145,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_and_all_allowed_ones() -> N
 
 def test_a_key_written_wrongly_is_not_missing_as_well_but_the_others_are() -> None:
     text = CAMPAIGN.replace("channels:", "chanels:").replace("title: Spring\n", "")
-    text = text.replace("runs: {from", "runs: {form").replace(
-        "priority: 50\n", "wholly: other\n"
-    )
+    text = text.replace("runs: {from", "runs: {form").replace("priority: 50\n", "wholly: other\n")
     found = _problems({"config/campaigns/spring.yaml": text})
     assert sorted(problem.message for problem in found) == [
         "the key 'priority' is missing",
