@@ -235,7 +235,10 @@ def test_naughty_names_cities_and_products_harm_nothing(project: Path, undisturb
     state = state_of(project)
     assert_accounted(state)
     assert set(state.states()) == {"accepted", "control"}
-    assert state.written_to() == state_of(undisturbed).written_to()
+    expected = state_of(undisturbed).written_to()
+    for pair in [pair for pair in expected if pair[0] == "shop-closed"]:
+        del expected[pair]  # nobody lives in the town of the closed shop any more
+    assert state.written_to() == expected
     letters = [path for path in state.files() if path.suffix == ".eml"]
     mails = [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in letters]
     pages = [mail.get_body(("html",)).get_content() for mail in mails]
