@@ -94,6 +94,25 @@ def test_a_pattern_and_the_shipped_campaign_speak_the_same_texts(pattern: str) -
         assert tree(templates / mine) == tree(ROOT / "templates" / shipped)
 
 
+def test_every_new_campaign_can_be_looked_at_before_it_sends(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = shutil.copytree(project, tmp_path / "copy")
+    monkeypatch.chdir(mine)
+    monkeypatch.setenv("ANTIPHON_AT", AT)
+    for pattern in patterns():
+        assert cli.exit_code(["new", f"my-{pattern}", "--pattern", pattern]) == 0
+        assert cli.exit_code(["preview", f"my-{pattern}", "--no-open"]) == 0, (
+            capsys.readouterr().err
+        )
+        pages = list((mine / "var" / "preview").glob(f"my-{pattern}-*.html"))
+        assert len(pages) == {"welcome-chain": 3, "second-purchase": 2}.get(pattern, 1)
+        assert all("Linden Apotheke" in page.read_text(encoding="utf-8") for page in pages)
+
+
 def test_only_the_languages_of_the_project_are_written() -> None:
     pattern = patterns()["birthday"]
     paths = pattern.files("wishes", ["en", "ru"], DAY)
