@@ -67,7 +67,7 @@ def _sizes(project: "Project", *, as_json: bool) -> None:
         }
         for one in found
     ]
-    columns = ["segment", "title", *SIZE_COLUMNS[:4], "vs last run", *SIZE_COLUMNS[4:]]
+    columns = ["segment", *SIZE_COLUMNS[:4], "vs last run", *SIZE_COLUMNS[4:]]
     show(f"Segments as of {_moment(project)}", columns, rows, json_too=as_json)
     if not as_json:
         currency = project.configuration.settings.business.currency

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _NUMBERS = (int, float, Decimal)
+LONGEST_NAME = 40
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 
 
@@ -77,9 +78,12 @@ def show(
 
     headed = any(column.strip() for column in columns)
     table = Table(title=title or None, title_justify="left", show_header=headed)
-    for column in columns:
+    for place, column in enumerate(columns):
         numeric = bool(rows) and all(_is_numeric(row.get(column)) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        longest = max((len(_cell(row.get(column))) for row in rows), default=0)
+        is_name = place == 0 and longest <= LONGEST_NAME  # who copies one wants it whole
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=is_name)
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
