@@ -266,11 +266,21 @@ def _set_frame(batch: Batch, check: Check) -> pd.DataFrame | None:
     if check.rule.name == UNIQUE_COUNT:
         table = _selected(batch, f"DISTINCT {column}", there)
         return frame(table, {name: type_}) if table is not None else None
-    table = _selected(batch, column, there)
-    if not table and check.rule.name == FRESHNESS:
-        lake = f"SELECT {column} FROM {quoted(batch.entity)} WHERE {there}"  # noqa: S608
-        table = batch.session.arrow(lake)
+    if check.rule.name == FRESHNESS:
+        table = _latest(batch, column, there)
+    else:
+        table = _selected(batch, column, there)
     return frame(table, {name: type_}) if table else None
+
+
+def _latest(batch: Batch, column: str, where: str) -> pa.Table | None:
+    """The latest value, all that freshness is judged by; where nothing new came, the lake's."""
+    latest = f"max({column}) AS {column}"
+    staged = _selected(batch, latest, f"{where} HAVING count(*) > 0")
+    if staged:
+        return staged
+    lake = f"SELECT {latest} FROM {quoted(batch.entity)} WHERE {where} HAVING count(*) > 0"  # noqa: S608
+    return batch.session.arrow(lake)
 
 
 def _selected(batch: Batch, what: str, where: str = "TRUE") -> pa.Table | None:
