@@ -35,9 +35,12 @@ DRAFTS = {
     "antiphon audience, two features": "days_since_order > 60 and favourite_category = 'vitamins'",
     "antiphon audience, a call": "order_count > 2 and not bought(brand => 'Brand 7')",
 }
-# Seconds and MiB of the first, seconds of the second.
-MOST = {"1m": (30, 3072, 6), "10m": (300, 12288, None)}
-SECONDS = {**dict.fromkeys(DRAFTS, 1.5), PASS: 5, CHECK: 10}
+# At most so many seconds, by size; at any other only what does not depend on it.
+SECONDS: dict[str, dict[str, float]] = {
+    "1m": {FIRST: 30, AGAIN: 6, **dict.fromkeys(DRAFTS, 1.5), PASS: 5, CHECK: 10},
+    "10m": {FIRST: 300, PASS: 5, CHECK: 10},
+}
+MEMORY = {"1m": 3_072, "10m": 12_288}  # MiB of frames and conditions
 
 
 def prepare(bench: Bench) -> None:
@@ -70,19 +73,14 @@ def waiting(bench: Bench) -> dict[str, Measured]:
     return measured
 
 
-def targets(
-    size: str, built: Mapping[str, Measured], waits: Mapping[str, Measured]
-) -> Iterator[report.Target]:
-    """What was aimed at and what was reached."""
-    if size in MOST:
-        seconds, memory, changed = MOST[size]
-        first, again = (built[name] for name in (FIRST, AGAIN))
-        yield report.at_most(FIRST, seconds, first.seconds, "s")
-        yield report.at_most(FIRST, memory, max(first.peak_mib, again.peak_mib), "MiB")
-        if changed:
-            yield report.at_most(AGAIN, changed, again.seconds, "s")
-    for work, most in SECONDS.items():
-        yield report.at_most(work, most, waits[work].seconds + waits[work].start_seconds, "s")
+def targets(size: str, measured: Mapping[str, Measured]) -> Iterator[report.Target]:
+    """What was aimed at and what was reached, the start of a process included."""
+    for work, most in SECONDS.get(size, {CHECK: 10}).items():
+        one = measured[work]
+        yield report.at_most(work, most, one.start_seconds + one.seconds, "s")
+    if size in MEMORY:
+        peak = max(measured[work].peak_mib for work in (FIRST, AGAIN))
+        yield report.at_most("frames and conditions", MEMORY[size], peak, "MiB")
 
 
 def main(size: str, *options: str) -> None:
@@ -112,7 +110,7 @@ def main(size: str, *options: str) -> None:
         "Daily run": report.steps(run),
         "What people and schedules wait for": report.works(waits.values()),
         "Beside": report.comparison(AGAIN, beside, agreed),
-        "Against the targets": report.verdicts(targets(size, built, waits)),
+        "Against the targets": report.verdicts(targets(size, {**built, **waits})),
     }
     text = report.page(f"{size} audiences", conditions, parts)
     (bench.root.parent / "AUDIENCES.md").write_text(text)
