@@ -29,13 +29,13 @@ from antiphon.campaigns.configuration import (
 from antiphon.campaigns.models import (
     Campaign,
     Expectations,
-    Policy,
     Segments,
     Settings,
     Sources,
 )
 from antiphon.campaigns.places import Path, Positions
 from antiphon.campaigns.rhythm import rhythm_problems
+from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import touches
 from antiphon.check_conditions import ConditionsCheck
 from antiphon.check_sources import SourcesCheck

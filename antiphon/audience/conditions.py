@@ -70,6 +70,21 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression that yields a number. `sql` is DuckDB SQL over the relation `frame`.
+
+    `columns`, `calls` and `segments` as of a condition.
+    """
+
+    text: str
+    sql: str
+    type: ColumnType
+    columns: frozenset[str]
+    calls: Mapping[str, Call] = field(default_factory=dict, hash=False)
+    segments: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class CellValue:
     """A value of the customer's own micro-segment, `cell.x`: SQL over the columns of `frame`.
 

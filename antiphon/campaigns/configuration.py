@@ -17,12 +17,12 @@ from antiphon.campaigns.models import (
     Campaign,
     Expectations,
     Model,
-    Policy,
     Segments,
     Settings,
     Sources,
 )
 from antiphon.campaigns.places import Document, Positions, Spot
+from antiphon.campaigns.rules import Policy
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles

@@ -3,9 +3,11 @@
 import codecs
 import re
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -16,6 +18,8 @@ _FULL_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "satur
 _DURATION = re.compile(r"([0-9]{1,9})\s*(minute|hour|day|week)s?", re.IGNORECASE)
 _LONGEST = timedelta(days=36_500)
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(%?)")
+_HOURS = re.compile(r"([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})")
+_YEARLY = re.compile(r"([0-9]{2})-([0-9]{2})")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
@@ -53,6 +57,120 @@ def duration_text(duration: timedelta) -> str:
         if rest == 0:
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{duration.total_seconds():g} seconds"
+
+
+class Calendar(StrEnum):
+    """A window that follows the calendar, or none at all."""
+
+    DAY = "calendar day"
+    WEEK = "calendar week"
+    MONTH = "calendar month"
+    QUARTER = "calendar quarter"
+    YEAR = "calendar year"
+    EVER = "ever"
+
+
+def window(text: str) -> timedelta | Calendar:
+    """'7 days', 'calendar week' or 'ever'."""
+    words = " ".join(text.lower().split())
+    if words in set(Calendar):
+        return Calendar(words)
+    if f"calendar {words}" in set(Calendar):
+        raise ValueError(f"write 'calendar {words}', or '1 {words}' for any window of that length")
+    try:
+        length = duration(text)
+    except ValueError as error:
+        listed = ", ".join(Calendar)
+        raise ValueError(f"{error}; or {listed}") from None
+    if not length:
+        raise ValueError("a window is longer than nothing")
+    return length
+
+
+def window_text(window: timedelta | Calendar) -> str:
+    """The window as one would type it."""
+    return window.value if isinstance(window, Calendar) else duration_text(window)
+
+
+def maximum(text: str) -> int | str:
+    """A whole number from 0, or an expression as it was typed."""
+    if not _WHOLE.fullmatch(text):
+        return filled(text)
+    if int(text) < 0:
+        raise ValueError("write 0 or more: a maximum is not negative")
+    return int(text)
+
+
+def hours(text: str) -> tuple[time, time]:
+    """'21:00-08:00'; 24:00 is midnight."""
+    match = _HOURS.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        ends = [
+            time.fromisoformat(f"{one:0>5}".replace("24:00", "00:00")) for one in match.groups()
+        ]
+    except ValueError:
+        raise ValueError("write two times of day: 21:00-08:00") from None
+    if ends[0] == ends[1]:
+        raise ValueError("both times are the same: that is a whole day, or nothing")
+    return ends[0], ends[1]
+
+
+def hours_text(hours: tuple[time, time]) -> str:
+    """The hours as one would type them."""
+    return "-".join(f"{one:%H:%M}" for one in hours)
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """Days from `first` to `last`, both included: dates, or month and day of every year (which
+    may run over the turn of the year)."""
+
+    first: date | tuple[int, int]
+    last: date | tuple[int, int]
+
+    def includes(self, day: date) -> bool:
+        """Whether it is one of them."""
+        if isinstance(self.first, date) and isinstance(self.last, date):
+            return self.first <= day <= self.last
+        now, first, last = (day.month, day.day), self.first, self.last
+        assert isinstance(first, tuple)
+        assert isinstance(last, tuple)
+        return first <= now <= last if first <= last else now >= first or now <= last
+
+
+def day_span(text: str) -> DaySpan:
+    """'2026-12-24', '2026-12-24..2026-12-26', '12-24', '12-24..01-06'."""
+    parts = [part.strip() for part in text.split("..")]
+    yearly = [_YEARLY.fullmatch(part) for part in parts]
+    if len(parts) > 2 or (any(yearly) and not all(yearly)):
+        raise ValueError("write days as 2026-12-24..2026-12-26, or of every year as 12-24..12-26")
+    if all(yearly):
+        for part in parts:
+            day(f"2024-{part}")  # a leap year: 02-29 is a day
+        ends = [(int(one[1]), int(one[2])) for one in yearly if one]
+        return DaySpan(ends[0], ends[-1])
+    days = [day(part) for part in parts]
+    if days[0] > days[-1]:
+        raise ValueError(f"{days[-1]} is before {days[0]}: write the earlier day first")
+    return DaySpan(days[0], days[-1])
+
+
+def day_span_text(span: DaySpan) -> str:
+    """The days as one would type them."""
+    ends = [
+        str(one) if isinstance(one, date) else "{:02d}-{:02d}".format(*one)
+        for one in (span.first, span.last)
+    ]
+    return "..".join(dict.fromkeys(ends))
+
+
+def several(value: Any) -> Any:
+    """One text as a list of one; what is separated by commas as several."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return value
 
 
 def share(text: str) -> float:

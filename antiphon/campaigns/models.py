@@ -330,45 +330,6 @@ class Segments(Model):
     )
 
 
-# ---------------------------------------------------------------- config/policy.yaml
-
-
-class Cap(Model):
-    """At most `max` contacts in any window of `per` (exact, not calendar)."""
-
-    name: Name = Field(description="Named in every decision it made")
-    max: Whole = Field(ge=0, description="So many contacts")
-    per: LongerThanZero = Field(description="in any window of this length")
-    channel: Channel | None = Field(default=None, description="Absent: every channel together")
-    category: Category | None = Field(default=None, description="Absent: every category together")
-
-
-class UniversalControl(Model):
-    """A share of all units that receives no marketing at all."""
-
-    share: Share = Field(description="How many of all units")
-    period: Literal["month", "quarter", "year"] = Field(
-        default="quarter", description="How long a unit stays in it"
-    )
-
-
-class Policy(Model):
-    """config/policy.yaml: all the rules on contacting people."""
-
-    version: Version = Field(description="Version of this file's format")
-    consent: dict[Category, Literal["opt_in", "opt_out", "none"]] = Field(
-        description="opt_in: only after agreement; opt_out: until objection; none: not needed"
-    )
-    caps: tuple[Cap, ...] = Field(default=(), description="At most so many contacts in so long")
-    winners_per_day: Whole = Field(default=1, ge=1, description="Messages to a customer in a day")
-    exempt: tuple[Category, ...] = Field(
-        default=(), description="Categories exempt from caps, the day's slot and control; counted"
-    )
-    universal_control: UniversalControl | None = Field(
-        default=None, description="Absent: nobody is held out of everything"
-    )
-
-
 # ---------------------------------------------------------------- config/campaigns/*.yaml
 
 
@@ -483,11 +444,31 @@ class Chain(Model):
 
 
 class Limits(Model):
-    """Upper limits of one campaign."""
+    """Limits of one campaign; control rows count as messages."""
 
     messages_per_day: Whole | None = Field(
         default=None, ge=0, description="Absent: without limit; 0: the campaign is paused"
     )
+    messages: Whole | None = Field(
+        default=None, ge=0, description="In all days together; absent: without limit"
+    )
+    at_least_per_day: Whole = Field(
+        default=0, ge=0, description="A run warns when it wrote fewer on a day"
+    )
+    money_per_day: Number | None = Field(
+        default=None, ge=0, description="By the policy's costs; absent: without limit"
+    )
+    cut: Literal["chance", "value"] = Field(
+        default="chance",
+        description="Who stays when a limit cuts: a stable order by chance, or by value",
+    )
+
+
+class LayerGroup(Model):
+    """A group of a layer in config/policy.yaml, `tests`."""
+
+    layer: Name = Field(description="Name of the layer")
+    group: Name = Field(description="Name of the group: only its units are asked")
 
 
 class Goal(Model):
@@ -512,6 +493,11 @@ class Campaign(Model):
     title: Line = Field(description="What people call it; shown in reports")
     category: Category = Field(description="Policy class: which consent and which caps apply")
     priority: Whole = Field(ge=0, le=1000, description="The higher wins a customer's day")
+    value: Text | None = Field(
+        default=None,
+        description="Expression over features (expected margin): of equal priorities the higher "
+        "wins; absent or null: below all",
+    )
     runs: Period
     audience: Audience | None = Field(
         default=None, description="Who is meant; with `on` or `anniversary`: who else is not"
@@ -536,6 +522,11 @@ class Campaign(Model):
     channels: tuple[Channel, ...] = Field(
         min_length=1, description="The first by which this customer may be reached"
     )
+    channel_by: Literal["order", "preference", "response"] = Field(
+        default="order",
+        description="Which of `channels` is tried first: as listed, the customer's "
+        "`preferred_channel`, or their `best_channel` (the best answered)",
+    )
     message: Name | None = Field(
         default=None, description="Folder in templates/; a chain names one in each step"
     )
@@ -543,6 +534,14 @@ class Campaign(Model):
         default_factory=dict, description="Variant and its weight; absent: one variant, `default`"
     )
     control: Share = Field(default=0.0, description="Share of would-be messages held out")
+    strata: FeatureName | None = Field(
+        default=None,
+        description="A dimension: control and variants are drawn in exact shares within each of "
+        "its names",
+    )
+    test: LayerGroup | None = Field(
+        default=None, description="Only units of this group; absent: everybody"
+    )
     offer: Offer | None = Field(default=None, description="Absent: nothing is promised")
     goal: Goal | None = Field(default=None, description="Absent: no conversion is counted")
     limits: Limits = Limits()

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -38,6 +38,27 @@ class Kind:
     ) -> JsonSchemaValue:
         """Pydantic's hook: the editor's schema is ours."""
         return dict(self.schema)
+
+
+class Several:
+    """One value or a list: `channel: sms`, `channel: [email, sms]`, `channel: email, sms`."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Pydantic's hook: make a list of one value."""
+        return core_schema.no_info_before_validator_function(conversions.several, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Pydantic's hook: editors take both."""
+        listed = handler(schema)
+        return {"anyOf": [listed["items"], listed]}
+
+
+T = TypeVar("T")
+OneOrMore = Annotated[tuple[T, ...], Several()]
 
 
 def _of_text(convert: Callable[[str], object]) -> Callable[[Any], object]:
@@ -110,6 +131,41 @@ Share = Annotated[
             "examples": ["10%"],
         },
         lambda share: f"{share * 100:g}%",
+    ),
+]
+Window = Annotated[
+    timedelta | conversions.Calendar,
+    Kind(
+        "a duration (exact), calendar day, week, month, quarter or year, or ever",
+        _of_text(conversions.window),
+        {"type": "string", "examples": ["7 days", "calendar week", "ever"]},
+        conversions.window_text,
+    ),
+]
+Maximum = Annotated[
+    int | str,
+    Kind(
+        "a whole number, or an expression over features",
+        _of_text(conversions.maximum),
+        {"type": ["integer", "string"], "examples": [2]},
+    ),
+]
+Hours = Annotated[
+    tuple[time, time],
+    Kind(
+        "two times of day, such as 21:00-08:00",
+        _of_text(conversions.hours),
+        {"type": "string", "examples": ["21:00-08:00"]},
+        conversions.hours_text,
+    ),
+]
+DaySpan = Annotated[
+    conversions.DaySpan,
+    Kind(
+        "a day or several: 2026-12-24..2026-12-26, or of every year 12-24..12-26",
+        _of_text(conversions.day_span),
+        {"type": "string", "examples": ["12-24..12-26"]},
+        conversions.day_span_text,
     ),
 ]
 Weekdays = Annotated[
@@ -239,6 +295,15 @@ SmsSender = Annotated[
 Country = Annotated[
     str,
     _pattern("[A-Z]{2}", "an ISO 3166-1 country", "write two capital letters, such as DE", "DE"),
+]
+CountryOrRegion = Annotated[
+    str,
+    _pattern(
+        "own|[A-Z]{2}(-[A-Z0-9]{1,3})?",
+        "a country or a part of one, such as DE or DE-BY, or own",
+        "write a country such as DE, a part of one such as DE-BY, or own",
+        "DE",
+    ),
 ]
 Language = Annotated[
     str,

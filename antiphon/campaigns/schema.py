@@ -16,11 +16,11 @@ from antiphon.campaigns.models import (
     Campaign,
     Expectations,
     Model,
-    Policy,
     Segments,
     Settings,
     Sources,
 )
+from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.scalars import Kind
 from antiphon.entities import ENTITIES, SOURCE_ENTITIES, Entity
 

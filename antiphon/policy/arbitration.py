@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from antiphon.campaigns.models import Cap
+from antiphon.campaigns.rules import Cap
 from antiphon.policy.caps import Contacts, FullWindows
 from antiphon.policy.columns import Bools, Indices
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.rules import Policy
 from antiphon.policy.chance import Numbers, below, choose
 from antiphon.policy.columns import Bools
 from antiphon.policy.moment import Moment

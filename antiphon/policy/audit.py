@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from antiphon import keys
-from antiphon.campaigns.models import Campaign, Cap, Policy
+from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.rules import Cap, Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.audit_queries import AuditQuery, texts
 from antiphon.policy.audit_repeats import occasional, repeat
@@ -205,7 +206,7 @@ def _cap(cap: Cap, policy: Policy) -> AuditQuery:
     that begin with a contact at most `per` before the message. Half open: the end is outside.
     """
     scope = "".join(
-        f" AND {name} = {literal(value)}"
+        f" AND {name} IN {texts(value)}"
         for name, value in (("channel", cap.channel), ("category", cap.category))
         if value is not None
     )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from antiphon.campaigns.models import Policy
+from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.asked import Asked
 from antiphon.policy.caps import CATEGORIES, CHANNELS, Contacts

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from antiphon.campaigns.models import Cap, Category, Channel
+from antiphon.campaigns.models import Category, Channel
+from antiphon.campaigns.rules import Cap
 from antiphon.policy.columns import Bools, Codes, Indices, Instants, instant_texts
 from antiphon.policy.moment import MICROSECOND
 
@@ -56,9 +57,9 @@ class Contacts:
         """Which of them the cap counts."""
         counted = np.ones(len(self.customer), np.bool_)
         if cap.channel is not None:
-            counted &= self.channel == CHANNELS.index(cap.channel)
+            counted &= np.isin(self.channel, [CHANNELS.index(one) for one in cap.channel])
         if cap.category is not None:
-            counted &= self.category == CATEGORIES.index(cap.category)
+            counted &= np.isin(self.category, [CATEGORIES.index(one) for one in cap.category])
         return counted
 
 

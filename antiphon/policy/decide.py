@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from antiphon.campaigns.models import Policy
+from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.arbitration import Arbitration, arbitrate
 from antiphon.policy.arms import Arms, is_control

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from antiphon.campaigns.models import Cap, Policy
+from antiphon.campaigns.rules import Cap, Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.rules import CAP, UNIVERSAL_ARM, Outcome, Rule
 
@@ -148,8 +148,8 @@ def _cap(name: str, seen: Mapping[str, Any], policy: Policy, zone: ZoneInfo) -> 
 def _scope(cap: Cap | None) -> str:
     if cap is None:
         return ""
-    words = [cap.category, _channel(cap.channel) if cap.channel else None]
-    return "".join(f"{word} " for word in words if word)
+    words = [*(cap.category or ()), *map(_channel, cap.channel or ())]
+    return "".join(f"{word} " for word in words)
 
 
 def _channel(channel: str) -> str:

@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
-from antiphon.campaigns.models import Category, Channel, Policy
+from antiphon.campaigns.models import Category, Channel
+from antiphon.campaigns.rules import Policy
 from antiphon.policy.columns import Bools, Codes, flags
 from antiphon.policy.rules import Rule
 

@@ -4,13 +4,18 @@ from enum import StrEnum
 
 
 class Rule(StrEnum):
-    """What can hold a candidate back, in the order in which it is asked.
+    """What can hold a candidate back besides the policy's named rules, whose titles decisions bear
+    (`cap:two-promos-a-week`): PolicyRule.title.
 
-    A cap is named `cap:` and its own name, and stands between DAY_SLOT and LOST_TO.
-    MISSING_VALUE comes last and from outside: the message would print a null.
+    Asked in this order, named rules in between: NOT_RUNNING, brakes, TEST_GROUP, suppress, CONSENT
+    and consents, SUPPRESSED, NO_ADDRESS, times (no allowed moment before it is stale),
+    ALREADY_SENT, ATTEMPTS, DAY_SLOT, sequences, exclusions, pauses, cool_downs, chains, caps and
+    gaps of a customer, ratios, LOST_TO; then across customers: caps and gaps of a household, LIMIT,
+    warm_up, capacity; at last MISSING_VALUE (the message would print a null) and budgets.
     """
 
     NOT_RUNNING = "not_running"
+    TEST_GROUP = "test_group"
     CONSENT = "consent"
     SUPPRESSED = "suppressed"
     NO_ADDRESS = "no_address"
@@ -19,6 +24,7 @@ class Rule(StrEnum):
     DAY_SLOT = "day_slot"
     LOST_TO = "lost_to"
     LIMIT = "limit"
+    BUDGET = "budget"
     MISSING_VALUE = "missing_value"
 
 

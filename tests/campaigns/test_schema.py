@@ -9,7 +9,8 @@ import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from antiphon.campaigns import schema
-from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.rules import Policy
 from antiphon.entities import ENTITIES, SOURCE_ENTITIES
 
 ROOT = Path(__file__).resolve().parents[2]

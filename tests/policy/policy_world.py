@@ -11,7 +11,8 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from antiphon import keys
-from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import CONSENTS, CONTACTS, ColumnType, Entity
 from antiphon.policy.audit import audit

@@ -25,7 +25,7 @@ from policy_world import (
     worlds,
 )
 
-from antiphon.campaigns.models import Cap
+from antiphon.campaigns.rules import Cap
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 
 many = settings(

@@ -26,7 +26,8 @@ from policy_world import (
 )
 
 from antiphon import keys
-from antiphon.campaigns.models import Campaign, Policy
+from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.chance import keyed_numbers
 from antiphon.policy.decide import DECISIONS, judge, settle
