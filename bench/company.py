@@ -108,7 +108,7 @@ def make_company(root: Path, customers: int) -> None:
     """Write config/, templates/ and sql/ below `root`: the checkout's features and expectations."""
     segments = {"version": 1, "segments": {"active": {"where": "order_count_90d > 0"}}}
     campaigns = [_planned(plan, customers) for plan in plans()]
-    _write(root, ENTITIES, segments, campaigns)
+    write_company(root, ENTITIES, segments, campaigns)
 
 
 def make_big_company(root: Path, customers: int) -> None:
@@ -118,19 +118,21 @@ def make_big_company(root: Path, customers: int) -> None:
         for number, where in enumerate(conditions(), 1)
     ]
     campaigns = [*(_planned(plan, customers) for plan in plans()), *more, *TRIGGERED]
-    _write(root, (*ENTITIES, *MORE_ENTITIES), SEGMENTS, campaigns)
+    write_company(root, (*ENTITIES, *MORE_ENTITIES), SEGMENTS, campaigns)
 
 
-def _write(
+def write_company(
     root: Path,
     entities: Sequence[str],
     segments: dict[str, object],
     campaigns: Sequence[dict[str, object]],
+    policy: dict[str, object] = POLICY,
 ) -> None:
+    """Write these files below `root`, with the checkout's features and expectations."""
     documents: dict[str, object] = {
         "settings": SETTINGS,
         "sources": {"version": 1, "sources": {name: _source(name) for name in entities}},
-        "policy": POLICY,
+        "policy": policy,
         "segments": segments,
         **{f"campaigns/{campaign['campaign']}": campaign for campaign in campaigns},
     }

@@ -101,6 +101,36 @@ def floor(project: Project) -> Counts:
     return {"customers": table.num_rows}
 
 
+def naive(project: Project) -> Counts:
+    """One winner a customer by priority and chance, written as Parquet: no rule at all. In plain
+    SQL over the last run's frames, as whoever has only a database would write it."""
+    spoken = touches(todays_campaigns(project, business_day(project.clock(), "UTC")))
+    conditions = touch_conditions(project.configuration, spoken)
+    snapshot = project.lake.current()
+    frames = sorted((project.lake.path / "frames").rglob("*.parquet"))
+    listed = ", ".join(f"'{path}'" for path in frames)
+    wanted = ", ".join(
+        f"CASE WHEN {one.sql} THEN {{'campaign': {place}, 'priority': {t.campaign.priority}}} END"
+        for place, (one, t) in enumerate(zip(conditions, spoken, strict=True))
+    )
+    target = project.var / "beside" / "naive.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with project.lake.session(snapshot) as session:
+        rows = session.write(
+            f"""
+            SELECT customer_id, one.campaign, row_number() OVER (
+                PARTITION BY customer_id
+                ORDER BY one.priority DESC, hash(customer_id, one.campaign)) = 1 AS won
+            FROM (
+                SELECT customer_id, unnest(list_filter([{wanted}], x -> x IS NOT NULL)) AS one
+                FROM read_parquet([{listed}]) AS frame
+            )
+            """,
+            target,
+        )
+    return {"candidates": rows}
+
+
 def export(project: Project) -> Counts:
     """The lake's visible rows as one Parquet file an entity, for pandas."""
     folder = project.var / "beside" / "entities"
@@ -125,6 +155,7 @@ BESIDE: dict[str, Callable[[Project], Counts]] = {
     "triggers": triggers,
     "features": features,
     "floor": floor,
+    "naive": naive,
     "export": export,
     "pandas": pandas,
 }
