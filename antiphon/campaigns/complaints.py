@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from antiphon.campaigns.leaks import is_secret_name
 from antiphon.campaigns.models import Model
-from antiphon.campaigns.places import Document, Path
-from antiphon.campaigns.scalars import Kind
+from antiphon.campaigns.places import Document, Path, Spot
+from antiphon.campaigns.scalars import Kind, Several
 from antiphon.errors import Problem
 
 KEY = "[key]"  # pydantic's mark for an error of a mapping's key
@@ -35,6 +35,7 @@ def complaints(
     document: Document, model: type[Model], details: Sequence[ErrorDetails]
 ) -> list[Problem]:
     """One problem for each mistake that pydantic found, in its order."""
+    details = _once(model, details)
     meant = {
         (*detail["loc"][:-1], _meant(str(detail["loc"][-1]), _keys_at(model, detail["loc"][:-1])))
         for detail in details
@@ -45,6 +46,18 @@ def complaints(
         for detail in details
         if not _is_consequence(detail, meant)
     ]
+
+
+def _once(model: type[Model], details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what is said of each type that a value might have: the value is at one place."""
+    found: dict[Path, ErrorDetails] = {}
+    for detail in details:
+        path = detail["loc"]
+        if detail["type"] != "extra_forbidden" and path[-1] != KEY:
+            while len(path) > 1 and annotation_at(model, path) is None:
+                path = path[:-1]
+        found.setdefault(path, {**detail, "loc": path})
+    return list(found.values())
 
 
 def _is_consequence(detail: ErrorDetails, meant: Set[tuple[str | int, ...]]) -> bool:
@@ -68,14 +81,27 @@ def _complaint(document: Document, model: type[Model], detail: ErrorDetails) -> 
         return _missing_key(document, model, path)
     if path[-1] == KEY:
         return _wrong_key(document, model, detail)
-    spot = document.key_spot(path) if value is None else document.value_spot(path)
-    message, hint = _wrong_value(detail, path, annotation_at(model, path))
-    return document.problem_at(spot, message, hint)
+    word = word_spot(document, path)
+    spot = word or (document.key_spot(path) if value is None else document.value_spot(path))
+    name = _name(path[:-1] if word else path)
+    return document.problem_at(spot, *_wrong_value(detail, name, annotation_at(model, path)))
 
 
-def _wrong_value(detail: ErrorDetails, path: Path, expected: Any) -> tuple[str, str]:
+def word_spot(document: Document, path: Path) -> Spot | None:
+    """The place of an item that was typed as a word among others: `channel: email, sms`."""
+    scalar, number = document.scalars.get(path[:-1]), path[-1]
+    if scalar is None or not isinstance(number, int):
+        return None
+    text = scalar.text.strip()
+    words = text.split(",")[: number + 1]
+    start = len(",".join(words)) - len(words[-1].lstrip())
+    line = text.count("\n", 0, start) + 1
+    return document.text_spot(path[:-1], Spot(line, start - text.rfind("\n", 0, start)))
+
+
+def _wrong_value(detail: ErrorDetails, name: str, expected: Any) -> tuple[str, str]:
     """Message and hint."""
-    kind, value, name = detail["type"], detail["input"], _name(path)
+    kind, value = detail["type"], detail["input"]
     hint = f"Write {words(expected)}."
     if value is None:
         message = f"{name} has no value"
@@ -187,8 +213,7 @@ def words(annotation: Any) -> str:
     """What the value may be, in words that follow 'Write …'."""
     plain = _plain(annotation, keep_kind=True)
     if get_origin(plain) is Annotated:
-        kind = next((one for one in plain.__metadata__ if isinstance(one, Kind)), None)
-        return kind.words if kind else words(get_args(plain)[0])
+        return _annotated_words(plain)
     if _is_model(plain):
         return f"keys below it ({', '.join(_keys(plain))})"
     if get_origin(plain) is dict:
@@ -199,6 +224,15 @@ def words(annotation: Any) -> str:
     if choices(plain):
         return f"one of {', '.join(choices(plain))}"
     return "a value"
+
+
+def _annotated_words(annotation: Any) -> str:
+    for one in annotation.__metadata__:
+        if isinstance(one, Kind):
+            return one.words
+        if isinstance(one, Several):
+            return f"{words(get_args(_plain(annotation))[0])}; or a list of such"
+    return words(get_args(annotation)[0])
 
 
 def _keys(annotation: Any) -> list[str]:

@@ -1,7 +1,8 @@
 """All configuration files of a project: text in, models out, or every problem with its place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from antiphon.audience.definitions import Definitions
 from antiphon.audience.dictionary import Feature
-from antiphon.campaigns.complaints import complaints, nearest
+from antiphon.campaigns.complaints import complaints, nearest, word_spot
 from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.documents import parse
 from antiphon.campaigns.leaks import secrets
@@ -22,7 +23,7 @@ from antiphon.campaigns.models import (
     Sources,
 )
 from antiphon.campaigns.places import Document, Positions, Spot
-from antiphon.campaigns.rules import Policy
+from antiphon.campaigns.rules import RULES, Pack, Policy, PolicyRule, Rules
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles
@@ -33,8 +34,10 @@ SETTINGS = "config/settings.yaml"
 SOURCES = "config/sources.yaml"
 SEGMENTS = "config/segments.yaml"
 POLICY = "config/policy.yaml"
+PACKS = "config/packs"
 CAMPAIGNS = "config/campaigns"
 EXPECTATIONS = "config/expectations"
+FOLDERS = (CAMPAIGNS, EXPECTATIONS, PACKS)
 SINGLE: dict[str, type[Model]] = {
     SETTINGS: Settings,
     SOURCES: Sources,
@@ -48,6 +51,11 @@ def campaign_file(name: str) -> str:
     return f"{CAMPAIGNS}/{name}.yaml"
 
 
+def pack_file(name: str) -> str:
+    """The file of that pack."""
+    return f"{PACKS}/{name}.yaml"
+
+
 def expectations_file(entity: str) -> str:
     """The file of that entity's expectations."""
     return f"{EXPECTATIONS}/{entity}.yaml"
@@ -55,7 +63,10 @@ def expectations_file(entity: str) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The configuration of one run. `check.load` fills `definitions`; `read` leaves them empty."""
+    """The configuration of one run. `check.load` fills `definitions`; `read` leaves them empty.
+
+    `policy`: with the rules of its packs after its own.
+    """
 
     files: ProjectFiles
     settings: Settings
@@ -76,13 +87,14 @@ class Configuration:
 class Draft:
     """What could be read, so that the good files are checked beside the bad ones.
 
-    Keyed by file.
+    Keyed by file. `left_out`: the rules of a policy or a pack that could not be read.
     """
 
     files: ProjectFiles
     positions: Positions = field(default_factory=Positions)
     problems: list[Problem] = field(default_factory=list)
     models: dict[str, Model] = field(default_factory=dict)
+    left_out: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
 
     def get(self, path: str, model: type[M]) -> M | None:
         """The file as its model: without its wrong parts, where those could be left out."""
@@ -98,6 +110,14 @@ class Draft:
             if path.startswith(prefix) and isinstance(found, model)
         }
 
+    def rules(self, path: str) -> Iterator[tuple[str, int, PolicyRule]]:
+        """Section, number in it as written and rule, of a policy or a pack."""
+        rules, left_out = self.get(path, Rules), self.left_out.get(path, set())
+        for section in RULES if rules else ():
+            kept = (number for number in count() if (section, number) not in left_out)
+            for number, rule in zip(kept, getattr(rules, section), strict=False):
+                yield section, number, rule
+
     def configuration(self) -> Configuration | None:
         """The whole, if every file was read."""
         settings, sources = self.get(SETTINGS, Settings), self.get(SOURCES, Sources)
@@ -106,12 +126,13 @@ class Draft:
             not problem.is_warning for problem in self.problems
         ):
             return None
+        packs = self.under(PACKS, Pack)
         return Configuration(
             self.files,
             settings,
             sources,
             segments,
-            policy,
+            policy.with_packs(tuple(packs[name] for name in policy.packs)),
             self.under(CAMPAIGNS, Campaign),
             self.under(EXPECTATIONS, Expectations),
         )
@@ -134,6 +155,7 @@ def draft(files: ProjectFiles) -> Draft:
             _read_file(drafted, path, model)
         else:
             drafted.problems.append(_unexpected(path))
+    drafted.problems += _unknown_packs(drafted)
     return drafted
 
 
@@ -143,8 +165,8 @@ def _model_of(path: str) -> type[Model] | None:
     place = PurePosixPath(path)
     if place.suffix != ".yaml":
         return None
-    if str(place.parent) == CAMPAIGNS:
-        return Campaign
+    if str(place.parent) in (CAMPAIGNS, PACKS):
+        return Campaign if str(place.parent) == CAMPAIGNS else Pack
     is_known = str(place.parent) == EXPECTATIONS and place.stem in SOURCE_ENTITIES
     return Expectations if is_known else None
 
@@ -156,7 +178,7 @@ def _unexpected(path: str) -> Problem:
     elif str(place.parent) == EXPECTATIONS:
         hint = nearest(path, [expectations_file(entity) for entity in SOURCE_ENTITIES])
     else:
-        hint = nearest(path, [*SINGLE, f"{CAMPAIGNS}/….yaml", f"{EXPECTATIONS}/….yaml"])
+        hint = nearest(path, [*SINGLE, *(f"{folder}/….yaml" for folder in FOLDERS)])
     return Problem(path, 0, 0, "no part of Antiphon reads this file", hint=hint)
 
 
@@ -165,15 +187,19 @@ def _read_file(drafted: Draft, path: str, model: type[Model]) -> None:
     drafted.positions[path] = document
     problems += _secrets(document)
     if document.values is not None:
-        found = _versioned(document, model, problems)
+        found = _versioned(drafted, document, model, problems)
         if found is not None:
             drafted.models[path] = found
         if isinstance(found, Campaign):
-            problems += _name_problem(drafted, path, found)
+            problems += _name_problem(drafted, path, "campaign", found.campaign)
+        elif isinstance(found, Pack):
+            problems += _name_problem(drafted, path, "pack", found.pack)
     drafted.problems += problems
 
 
-def _versioned(document: Document, model: type[M], problems: list[Problem]) -> M | None:
+def _versioned(
+    drafted: Draft, document: Document, model: type[M], problems: list[Problem]
+) -> M | None:
     """The model of a document. One of another version is not looked into: its keys differ."""
     assert document.values is not None
     values = document.values
@@ -183,7 +209,7 @@ def _versioned(document: Document, model: type[M], problems: list[Problem]) -> M
             if "version" in values:
                 return None
         values = {"version": VERSION} | values
-    return _validate(document, model, values, problems)
+    return _validate(drafted, document, model, values, problems)
 
 
 def _version_problem(document: Document) -> Problem | None:
@@ -208,9 +234,14 @@ def _version_problem(document: Document) -> Problem | None:
 
 
 def _validate(
-    document: Document, model: type[M], values: Mapping[str, Any], problems: list[Problem]
+    drafted: Draft,
+    document: Document,
+    model: type[M],
+    values: Mapping[str, Any],
+    problems: list[Problem],
 ) -> M | None:
-    """The model; where there are problems, that of the values without their unknown parts."""
+    """The model; where there are problems, that of the values without their wrong parts, where
+    these are unknown to the model, or definitions and rules beside others."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -219,11 +250,17 @@ def _validate(
     spared: Any = dict(values)
     for detail in details:
         path = detail["loc"]
+        if path[0] in RULES and len(path) > 1 and issubclass(model, Rules):
+            drafted.left_out.setdefault(document.path, set()).add((str(path[0]), int(path[1])))
+            continue
         if model is Segments and len(path) > 1:
             path = path[:2]  # the other definitions are as good as before
         elif detail["type"] != "extra_forbidden" or model is Sources:
             return None  # without a source, its columns would be missing elsewhere
         spared = _without(spared, path)
+    for section, number in sorted(drafted.left_out.get(document.path, ()), reverse=True):
+        rules = spared[section]
+        spared = spared | {section: [*rules[:number], *rules[number + 1 :]]}
     try:
         return model.model_validate(spared)
     except ValidationError:
@@ -239,16 +276,34 @@ def _without(values: Any, path: tuple[str | int, ...]) -> Any:
     return values | {path[0]: _without(values[path[0]], path[1:])}
 
 
-def _name_problem(drafted: Draft, path: str, campaign: Campaign) -> list[Problem]:
-    stem = PurePosixPath(path).stem
-    if campaign.campaign == stem:
+def _name_problem(drafted: Draft, path: str, kind: str, name: str) -> list[Problem]:
+    """A campaign or a pack in a file of another name."""
+    place = PurePosixPath(path)
+    if name == place.stem:
         return []
-    if campaign_file(campaign.campaign) in drafted.files.texts:
-        message = f"the campaign {campaign.campaign!r} has a file of its own already"
+    if str(place.with_stem(name)) in drafted.files.texts:
+        message = f"the {kind} {name!r} has a file of its own already"
     else:
-        message = f"the campaign {campaign.campaign!r} is in the file of {stem!r}"
-    hint = f"Write 'campaign: {stem}', or rename the file to {campaign.campaign}.yaml."
-    return [drafted.positions.problem(path, ("campaign",), message, hint)]
+        message = f"the {kind} {name!r} is in the file of {place.stem!r}"
+    hint = f"Write '{kind}: {place.stem}', or rename the file to {name}.yaml."
+    return [drafted.positions.problem(path, (kind,), message, hint)]
+
+
+def _unknown_packs(drafted: Draft) -> Iterator[Problem]:
+    """Packs that a policy names and that have no file, or that it names twice."""
+    policy = drafted.get(POLICY, Policy)
+    names = policy.packs if policy else ()
+    known = [path.removesuffix(".yaml") for path in drafted.files.under(PACKS)]
+    document = drafted.positions.get(POLICY)
+    for number, name in enumerate(names):
+        assert document is not None
+        path = ("packs", number)
+        spot = word_spot(document, path) or document.value_spot(path)
+        if name in names[:number]:
+            yield document.problem_at(spot, f"the pack {name!r} is named twice", "Remove one.")
+        elif name not in known:
+            hint = nearest(name, known) if known else f"Write the file {pack_file(name)}."
+            yield document.problem_at(spot, f"no pack {name!r} in {PACKS}/", hint)
 
 
 def _secrets(document: Document) -> list[Problem]:

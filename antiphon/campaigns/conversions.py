@@ -18,6 +18,7 @@ _FULL_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "satur
 _DURATION = re.compile(r"([0-9]{1,9})\s*(minute|hour|day|week)s?", re.IGNORECASE)
 _LONGEST = timedelta(days=36_500)
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(%?)")
+_FRACTION = re.compile(r"([0-9]{1,4})\s*/\s*([0-9]{1,4})")
 _HOURS = re.compile(r"([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})")
 _YEARLY = re.compile(r"([0-9]{2})-([0-9]{2})")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -70,13 +71,23 @@ class Calendar(StrEnum):
     EVER = "ever"
 
 
+_CALENDAR_LENGTHS = {
+    "day": "1 day",
+    "week": "7 days",
+    "month": "30 days",
+    "quarter": "90 days",
+    "year": "365 days",
+}
+
+
 def window(text: str) -> timedelta | Calendar:
     """'7 days', 'calendar week' or 'ever'."""
     words = " ".join(text.lower().split())
     if words in set(Calendar):
         return Calendar(words)
-    if f"calendar {words}" in set(Calendar):
-        raise ValueError(f"write 'calendar {words}', or '1 {words}' for any window of that length")
+    if words in _CALENDAR_LENGTHS:
+        length_text = _CALENDAR_LENGTHS[words]
+        raise ValueError(f"write 'calendar {words}', or '{length_text}' for any window so long")
     try:
         length = duration(text)
     except ValueError as error:
@@ -170,14 +181,19 @@ def several(value: Any) -> Any:
     """One text as a list of one; what is separated by commas as several."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")]
+    if value == []:  # no word is not every word: what would the rule concern?
+        raise ValueError("the list is empty: write at least one, or remove the line")
     return value
 
 
 def share(text: str) -> float:
-    """'10%' or 0.1."""
+    """'10%', 0.1 or 1/10."""
+    fraction = _FRACTION.fullmatch(text)
+    if fraction and 0 < int(fraction[2]) >= int(fraction[1]):
+        return int(fraction[1]) / int(fraction[2])
     match = _SHARE.fullmatch(text)
     if not match:
-        raise ValueError("write a percentage: '10%'")
+        raise ValueError("write a percentage, such as '10%', or a fraction, such as 1/3")
     share = Decimal(match[1]) / (100 if match[2] else 1)
     if share > 1:
         is_percentage = not match[2] and Decimal(match[1]) <= 100

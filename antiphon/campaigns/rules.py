@@ -7,7 +7,7 @@ holds. Rules never make each other weaker: of several that bind, each forbids by
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from antiphon.campaigns.scalars import (
     Day,
     DaySpan,
     Duration,
+    Flag,
     Hours,
     Line,
     LongerThanZero,
@@ -36,6 +37,7 @@ from antiphon.campaigns.scalars import (
 Period = Literal["month", "quarter", "year"]
 Need = Literal["none", "opt_out", "opt_in", "double_opt_in"]
 Holder = Literal["customer", "household"]
+Messages = Annotated[Whole, Field(ge=0)]
 NO_TIME = timedelta(0)
 
 
@@ -96,8 +98,8 @@ class ConsentRule(PolicyRule):
     kind = "consent"
 
     needs: Need = Field(default="opt_in", description="What the person must have done")
-    proof: bool = Field(default=False, description="yes: the act must have `evidence` on record")
-    separate: bool = Field(
+    proof: Flag = Field(default=False, description="yes: the act must have `evidence` on record")
+    separate: Flag = Field(
         default=False, description="yes: the act must have been a document of its own"
     )
     acts_since: Day | None = Field(
@@ -283,7 +285,7 @@ class WarmUp(PolicyRule):
 
     kind = "warm_up"
 
-    per_day: OneOrMore[Whole] = Field(min_length=1, description="Messages of day 1, 2, 3, …")
+    per_day: OneOrMore[Messages] = Field(description="Messages of day 1, 2, 3, …")
 
 
 class Budget(PolicyRule):

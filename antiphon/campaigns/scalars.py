@@ -54,7 +54,7 @@ class Several:
     ) -> JsonSchemaValue:
         """Pydantic's hook: editors take both."""
         listed = handler(schema)
-        return {"anyOf": [listed["items"], listed]}
+        return {"anyOf": [listed["items"], listed, {"type": "string", "pattern": ","}]}
 
 
 T = TypeVar("T")
@@ -121,14 +121,14 @@ LongerThanZero = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[
     float,
     Kind(
-        "a percentage, such as 10%",
+        "a percentage, such as 10%, or a fraction, such as 1/3",
         _of_text(conversions.share),
         {
             "type": ["string", "number"],
-            "pattern": r"^[0-9]+(\.[0-9]+)?\s*%?$",
+            "pattern": r"^([0-9]+(\.[0-9]+)?\s*%?|[0-9]+\s*/\s*[0-9]+)$",
             "minimum": 0,
             "maximum": 1,
-            "examples": ["10%"],
+            "examples": ["10%", "1/3"],
         },
         lambda share: f"{share * 100:g}%",
     ),

@@ -138,8 +138,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_and_all_allowed_ones() -> N
         "config/campaigns/spring.yaml:7:1: unknown key 'chanels'\n"
         "    7 | chanels: [email]\n"
         "  Did you mean 'channels'? Allowed here: anniversary, audience, by, campaign, category, "
-        "chain, channels, control, expires_after, for_each, goal, limits, message, offer, on, "
-        "priority, repeat_after, runs, tags, title, variants."
+        "chain, channel_by, channels, control, expires_after, for_each, goal, limits, message, "
+        "offer, on, priority, repeat_after, runs, strata, tags, test, title, value, variants."
     )
 
 

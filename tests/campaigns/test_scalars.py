@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import date, timedelta
+from datetime import time as clock
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from antiphon.campaigns import scalars
-from antiphon.campaigns.conversions import duration_text
+from antiphon.campaigns.conversions import Calendar, DaySpan, duration_text
 
 
 def _convert(kind: str, text: object) -> Any:
@@ -34,6 +35,18 @@ def _convert(kind: str, text: object) -> Any:
         ("Share", "0.1", 0.1),
         ("Share", "12.5 %", 0.125),
         ("Share", "100%", 1.0),
+        ("Share", "1/3", 1 / 3),
+        ("Share", "0 / 4", 0.0),
+        ("Window", "7 days", timedelta(days=7)),
+        ("Window", "Calendar  Week", Calendar.WEEK),
+        ("Window", "ever", Calendar.EVER),
+        ("Maximum", "2", 2),
+        ("Maximum", "case when a then 4 else 2 end", "case when a then 4 else 2 end"),
+        ("Hours", "8:00-21:00", (clock(8), clock(21))),
+        ("Hours", "21:30 - 24:00", (clock(21, 30), clock(0))),
+        ("DaySpan", "2026-12-24", DaySpan(date(2026, 12, 24), date(2026, 12, 24))),
+        ("DaySpan", "12-24..01-06", DaySpan((12, 24), (1, 6))),
+        ("DaySpan", "02-29", DaySpan((2, 29), (2, 29))),
         ("Day", "2028-02-29", date(2028, 2, 29)),
         ("Duration", "90 days", timedelta(days=90)),
         ("Duration", "1 Week", timedelta(days=7)),
@@ -78,6 +91,11 @@ def test_what_is_typed_means_what_it_says(kind: str, text: object, value: object
         ("Zone", "Europe"), ("Zone", "../etc/passwd"), ("Zone", "\x00"), ("Zone", "x" * 5000),
         ("Buckets", "3"), ("Buckets", "0"), ("Buckets", "8192"),
         ("Encoding", "utf-9"), ("Encoding", "rot13"), ("Encoding", "\x00"),
+        ("Share", "1/0"), ("Share", "0/0"), ("Share", "4/3"), ("Share", "1/"),
+        ("Window", "month"), ("Window", "0 days"), ("Maximum", "-1"), ("Maximum", ""),
+        ("Hours", "8-21"), ("Hours", "8:00"), ("Hours", "25:00-26:00"), ("Hours", "8:00-08:00"),
+        ("DaySpan", "12-24..2026-12-26"), ("DaySpan", "04-31"), ("DaySpan", "02-30"),
+        ("DaySpan", "2026-12-26..2026-12-24"), ("DaySpan", "1..2..3"),
         ("Delimiter", ""), ("Delimiter", ";;"), ("Delimiter", '"'), ("Delimiter", "\n"),
         ("DateFormat", "%Q"), ("DateFormat", "day"), ("DateFormat", "%"),
         ("Name", "Spring"), ("Name", "a--b"), ("Name", "1a"), ("Name", "a|b"), ("Name", "a/b"),
