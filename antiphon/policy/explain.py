@@ -2,26 +2,58 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from antiphon.campaigns.rules import Cap, Policy
+from antiphon.campaigns.rules import Capacity, Policy
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.rules import CAP, UNIVERSAL_ARM, Outcome, Rule
+from antiphon.policy.phrases import channel_word, date_word, day_word
+from antiphon.policy.reasons import Scene, reason
+from antiphon.policy.rules import UNIVERSAL_ARM, Outcome
+from antiphon.policy.titles import demand
+from antiphon.policy.upcoming import is_passing, moved_by, next_moment
 
-CHANNEL_WORDS = {"email": "e-mail", "sms": "SMS"}
-ADDRESS_WORDS = {"email": "e-mail address", "sms": "phone number"}
-PASSING = (Rule.DAY_SLOT, Rule.LOST_TO, Rule.LIMIT)  # and caps: tomorrow they may not bind
+Decision = Mapping[str, Any]
 
 
-def explain(decision: Mapping[str, Any], policy: Policy, touch: Touch, *, zone: str = "UTC") -> str:
+def explain(
+    decision: Decision,
+    policy: Policy,
+    touch: Touch,
+    *,
+    zone: str = "UTC",
+    own_zone: str | None = None,
+    country: str | None = None,
+    as_of: datetime | None = None,
+) -> str:
     """One sentence: what was decided on a row of DECISIONS, and why. Days are of `zone`.
 
-    It begins with the step, the occasion and the cell, where there are such.
+    It begins with the step, the occasion and the cell, where there are such. `own_zone` and
+    `country` are the customer's; `as_of` is the run's moment: a message planned for later was
+    moved.
     """
+    channel = decision.get("channel")
+    scene = Scene(policy, touch, zone, decision["planned_at"], own_zone, country, channel)
     about = ", ".join(_about(decision, touch))
-    return (f"{about}: " if about else "") + _decided(decision, policy, touch, ZoneInfo(zone))
+    return (f"{about}: " if about else "") + _decided(decision, scene, as_of)
+
+
+def upcoming(
+    decision: Decision,
+    policy: Policy,
+    touch: Touch,
+    *,
+    zone: str = "UTC",
+    own_zone: str | None = None,
+    country: str | None = None,
+) -> datetime | None:
+    """The next possible moment that `explain` names of a row that was held; None where none is."""
+    if decision["outcome"] != Outcome.HELD:
+        return None
+    channel = decision.get("channel")
+    scene = Scene(policy, touch, zone, decision["planned_at"], own_zone, country, channel)
+    return _next(decision, scene)
 
 
 def explain_entry(entry: Mapping[str, Any] | None, *, zone: str = "UTC") -> str:
@@ -29,15 +61,16 @@ def explain_entry(entry: Mapping[str, Any] | None, *, zone: str = "UTC") -> str:
     (None: they never entered)."""
     if entry is None:
         return "has not entered the chain"
-    entered = f"entered on {_date(entry['entered_at'], zone)}"
+    entered = f"entered on {date_word(entry['entered_at'], zone)}"
     missed = f"; missed {entry['missed'].replace(',', ', ')}" if entry["missed"] else ""
     if entry["left_at"] is not None:
-        return f"{entered}, left on {_date(entry['left_at'], zone)}: {entry['left_for']}{missed}"
+        left = date_word(entry["left_at"], zone)
+        return f"{entered}, left on {left}: {entry['left_for']}{missed}"
     reached = f", has reached step {entry['reached']}" if entry["reached"] else ""
     return f"no step is due: {entered}{reached}{missed}"
 
 
-def _about(decision: Mapping[str, Any], touch: Touch) -> Iterator[str]:
+def _about(decision: Decision, touch: Touch) -> Iterator[str]:
     campaign, anchor = touch.campaign, decision["anchor"]
     if touch.step:
         yield f"step {touch.step}"
@@ -54,10 +87,10 @@ def _about(decision: Mapping[str, Any], touch: Touch) -> Iterator[str]:
         yield f"cell {decision['cell']}"
 
 
-def _decided(decision: Mapping[str, Any], policy: Policy, touch: Touch, zone: ZoneInfo) -> str:
-    outcome, rule = decision["outcome"], decision["rule"]
+def _decided(decision: Decision, scene: Scene, as_of: datetime | None) -> str:
+    outcome = decision["outcome"]
     if outcome == Outcome.SEND:
-        return f"written to by {_channel(decision['channel'])}" + _arm(decision["arm"])
+        return _sent(decision, scene, as_of)
     if outcome == Outcome.CONTROL:
         group = (
             "the universal control group"
@@ -65,132 +98,47 @@ def _decided(decision: Mapping[str, Any], policy: Policy, touch: Touch, zone: Zo
             else "this campaign's control group"
         )
         return f"not written to: held out in {group}, to measure the effect"
-    seen = json.loads(decision["counters"] or "{}")
-    if rule.startswith(CAP):
-        reason = _cap(rule.removeprefix(CAP), seen, policy, zone)
-    elif rule == Rule.LOST_TO and decision["lost_to"] == touch.name:
-        reason = "an earlier step of this campaign comes first"
-    elif rule == Rule.LOST_TO:
-        reason = f"{decision['lost_to']} won this customer's day"
-    else:
-        reason = _held(Rule(rule), seen, touch, zone)
-    if decision.get("due_at") is not None and (rule in PASSING or rule.startswith(CAP)):
-        reason += _tried_until(decision, touch, zone)
-    return f"not written to: {reason}"
+    words = reason(decision["rule"], _seen(decision), scene)
+    following = _next(decision, scene)
+    if following is not None:
+        words += f"; next possible moment: {scene.moment(following)}"
+    if decision.get("due_at") is not None and is_passing(decision["rule"]):
+        words += _tried_until(decision, scene)
+    return f"not written to: {words}"
 
 
-def _tried_until(decision: Mapping[str, Any], touch: Touch, zone: ZoneInfo) -> str:
+def _sent(decision: Decision, scene: Scene, as_of: datetime | None) -> str:
+    planned, arm = scene.planned_at, decision["arm"]
+    words = f"written to by {channel_word(decision['channel'])} on {scene.moment(planned)}"
+    words += "" if arm == "default" else f" (variant {arm})"
+    if as_of is None or planned <= as_of:
+        return words
+    rule = moved_by(scene, as_of)
+    if rule is None:
+        return f"{words}; moved from {scene.moment(as_of)}"
+    if isinstance(rule, Capacity):
+        full = f"{rule.per_hour:,} an hour" if rule.per_hour is not None else "an hour"
+        return f"{words}; moved from {scene.moment(as_of)}, as {full} go out (rule {rule.name})"
+    return f"{words}; moved from {scene.moment(as_of)} ({demand(rule)}; rule {rule.name})"
+
+
+def _seen(decision: Decision) -> dict[str, Any]:
+    seen: dict[str, Any] = json.loads(decision["counters"] or "{}")
+    return seen | ({"lost_to": decision["lost_to"]} if decision.get("lost_to") else {})
+
+
+def _next(decision: Decision, scene: Scene) -> datetime | None:
+    """The next possible moment, unless the occasion's time is over by then."""
+    found = next_moment(decision["rule"], _seen(decision), scene)
+    due = decision.get("due_at")
+    if found is None or due is None:
+        return found
+    return found if found <= due + scene.touch.grace else None
+
+
+def _tried_until(decision: Decision, scene: Scene) -> str:
     """Until when the occasion, not used up, is tried on the following days."""
-    today = decision["planned_at"].astimezone(zone).date()
-    last = (decision["due_at"] + touch.grace).astimezone(zone).date()
-    if last <= today:
+    last = (decision["due_at"] + scene.touch.grace).astimezone(ZoneInfo(scene.zone)).date()
+    if last <= scene.today:
         return "; its time is over after today"
-    return f"; it is tried again until {_day(last, today)}"
-
-
-def _held(rule: Rule, seen: Mapping[str, Any], touch: Touch, zone: ZoneInfo) -> str:
-    match rule:
-        case Rule.NOT_RUNNING:
-            reason = "the campaign does not run on this day"
-        case Rule.ALREADY_SENT:
-            reason = f"the campaign has already spoken to them on {_days([seen['last']], zone)}, "
-            reason += _pause(touch, seen.get("bound"))
-        case Rule.ATTEMPTS:
-            reason = f"{seen['max']} attempts did not reach them"
-        case Rule.DAY_SLOT:
-            most = _count(seen["max"], "message")
-            reason = f"a customer gets at most {most} a day; today has {seen['used']} already"
-        case Rule.LIMIT:
-            most = _count(seen["max"], "message")
-            reason = f"the campaign may send {most} a day, and chance chose others"
-        case Rule.MISSING_VALUE:
-            reason = f"the message would print {seen['variable']}, which is not known of them"
-        case _:
-            category = touch.campaign.category
-            stops = (_stopped(channel, stop, category) for channel, stop in seen.items())
-            reason = "; ".join(stops)
-    return reason
-
-
-def _pause(touch: Touch, bound: str | None) -> str:
-    if bound == "occasion":
-        return "and it speaks once of this" if touch.step else "and it speaks once of each occasion"
-    if bound == "day":
-        return "and it speaks once a day"
-    if touch.campaign.repeat_after is None:
-        return "and it speaks once"
-    return f"and waits {_span(touch.campaign.repeat_after)} before it speaks again"
-
-
-def _stopped(channel: str, stop: str, category: str) -> str:
-    match stop:
-        case "objected":
-            return f"they objected to {category} messages by {_channel(channel)}"
-        case "not_agreed":
-            return f"they have not agreed to {category} messages by {_channel(channel)}"
-        case "suppressed":
-            return f"their {ADDRESS_WORDS[channel]} is suppressed"
-        case _:
-            return f"no valid {ADDRESS_WORDS[channel]} is known"
-
-
-def _cap(name: str, seen: Mapping[str, Any], policy: Policy, zone: ZoneInfo) -> str:
-    """The cap as it stood when it bound (`seen`), its scope as the policy has it now."""
-    cap = next((cap for cap in policy.caps if cap.name == name), None)
-    kind = _count(seen["max"], f"{_scope(cap)}message")
-    rule = f"you may send {kind} in {_span(timedelta(seconds=seen['per']))} (rule {name})"
-    if not seen["contacts"]:
-        return rule
-
-    return f"{rule}; sent or planned on {_days(seen['contacts'], zone)}"
-
-
-def _scope(cap: Cap | None) -> str:
-    if cap is None:
-        return ""
-    words = [*(cap.category or ()), *map(_channel, cap.channel or ())]
-    return "".join(f"{word} " for word in words)
-
-
-def _channel(channel: str) -> str:
-    return CHANNEL_WORDS.get(channel, channel)
-
-
-def _arm(arm: str) -> str:
-    return "" if arm == "default" else f" (variant {arm})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _span(length: timedelta) -> str:
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        number, rest = divmod(int(length.total_seconds()), size)
-        if not rest and number:
-            return _count(number, unit)
-    return _count(int(length.total_seconds()), "second")
-
-
-def _days(instants: list[str], zone: ZoneInfo) -> str:
-    """3 May, 3 and 7 May, 30 April and 3 May 2026: each month and year said once."""
-    days = sorted({datetime.fromisoformat(text).astimezone(zone).date() for text in instants})
-    words = []
-    for day, after in zip(days, [*days[1:], None], strict=True):
-        word = str(day.day)
-        if after is None or (day.year, day.month) != (after.year, after.month):
-            word += f" {day:%B}"
-        if after is not None and day.year != after.year:
-            word += f" {day.year}"
-        words.append(word)
-    text = ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]
-    return f"{text} {days[-1].year}" if len({day.year for day in days}) > 1 else text
-
-
-def _day(day: date, today: date) -> str:
-    return f"{day.day} {day:%B}" + (f" {day.year}" if day.year != today.year else "")
-
-
-def _date(at: datetime, zone: str) -> str:
-    day = at.astimezone(ZoneInfo(zone)).date()
-    return f"{day.day} {day:%B %Y}"
+    return f"; it is tried again until {day_word(last, scene.today)}"

@@ -113,22 +113,24 @@ def test_the_other_rules_in_words() -> None:
         "not written to: the campaign has already spoken to them on 3 May, and it speaks once"
     )
     assert said(world(contact("p", again, last), campaigns=(again,))).endswith(
-        "on 3 May, and waits 30 days before it speaks again"
+        "on 3 May, and waits 30 days before it speaks again; next possible moment: 2 June 11:00"
     )
     dead = [contact("p", once, last, attempt=n, state="refused") for n in (1, 2, 3)]
     assert said(world(*dead)) == "not written to: 3 attempts did not reach them"
     earlier = contact("p", campaign("other"), NOW - timedelta(hours=1))
     assert said(world(earlier)) == (
-        "not written to: a customer gets at most 1 message a day; today has 1 already"
+        "not written to: a customer gets at most 1 message a day; that day has 1 already; "
+        "next possible moment: 13 May"
     )
     rival = campaign("rival", priority=99)
     both = (Person("p", wanted=frozenset({0, 1})),)
     assert said(world(persons=both, campaigns=(once, rival))) == (
-        "not written to: rival won this customer's day"
+        "not written to: rival won this customer's day; next possible moment: 13 May"
     )
     limited = campaign(limits={"messages_per_day": 0})
     assert said(world(campaigns=(limited,))) == (
-        "not written to: the campaign may send 0 messages a day, and chance chose others"
+        "not written to: the campaign may send 0 messages a day, and chance chose others; "
+        "next possible moment: 13 May"
     )
     ended = campaign(runs={"from": "2026-01-01", "until": "2026-05-11"})
     assert said(world(campaigns=(ended,))) == (
@@ -137,9 +139,9 @@ def test_the_other_rules_in_words() -> None:
 
 
 def test_who_is_written_to_or_held_out() -> None:
-    assert said(world()) == "written to by e-mail"
+    assert said(world()) == "written to by e-mail on 12 May 10:00"
     varied = campaign(variants={"gift": "1"}, channels=("sms",))
-    assert said(world(campaigns=(varied,))) == "written to by SMS (variant gift)"
+    assert said(world(campaigns=(varied,))) == "written to by SMS on 12 May 10:00 (variant gift)"
     assert said(world(campaigns=(campaign(control="100%"),))) == (
         "not written to: held out in this campaign's control group, to measure the effect"
     )
@@ -165,6 +167,7 @@ def test_a_value_that_would_be_printed_and_is_missing_is_named() -> None:
         "cell": "",
         "anchor": None,
         "due_at": None,
+        "planned_at": NOW,
     }
     assert explain(row, policy(), Touch(campaign())) == (
         "not written to: the message would print customer.first_name, which is not known of them"
@@ -220,7 +223,10 @@ def test_a_step_says_which_entry_it_is_and_until_when_it_is_tried_again() -> Non
         return said(world(persons=person, campaigns=(slow, rival), occasions=due), "welcome/second")
 
     held = "not written to: rival won this customer's day"
-    assert lost("2", anchor="1") == f"step second: {held}; it is tried again until 14 May"
+    tomorrow = "next possible moment: 13 May"
+    assert lost("2", anchor="1") == (
+        f"step second: {held}; {tomorrow}; it is tried again until 14 May"
+    )
     assert lost("2", anchor="3").startswith("step second, entry 3: not written to: ")
     assert lost("0", anchor="1") == f"step second: {held}; its time is over after today"
 
@@ -237,10 +243,10 @@ def test_an_occasion_is_named_with_what_it_started_from() -> None:
         update={"chain": by_order.chain.model_copy(update={"start": ORDERED})}
     )
     for of, anchor, words in (
-        (birthday, "2026", "birthday of 2026: written to by e-mail"),
-        (triggered("spring"), "e17", "cart_abandoned e17: written to by e-mail"),
-        (notice, "n3", "back_in_stock n3: written to by e-mail"),
-        (by_order, "o9", "step thanks, entered by order o9: written to by e-mail"),
+        (birthday, "2026", "birthday of 2026: written to by e-mail on 12 May 10:00"),
+        (triggered("spring"), "e17", "cart_abandoned e17: written to by e-mail on 12 May 10:00"),
+        (notice, "n3", "back_in_stock n3: written to by e-mail on 12 May 10:00"),
+        (by_order, "o9", "step thanks, entered by order o9: written to by e-mail on 12 May 10:00"),
     ):
         name = "spring/thanks" if of is by_order else "spring"
         due = (occasion(0, "p", anchor),)
@@ -271,7 +277,10 @@ def test_an_earlier_step_comes_first_and_the_cell_is_named() -> None:
     person = (Person("p", wanted=frozenset({0, 1, 2}), cell="new/*"),)
     due = tuple(occasion(k, "p", due_at=NOW - k * DAY / 24) for k in (0, 1))
     given_ = world(persons=person, campaigns=(welcome,), occasions=due)
-    assert said(given_, "welcome/second") == "step second, cell new/*: written to by e-mail"
+    assert (
+        said(given_, "welcome/second")
+        == "step second, cell new/*: written to by e-mail on 12 May 10:00"
+    )
     assert said(given_, "welcome/first").startswith(
         "step first, cell new/*: not written to: an earlier step of this campaign comes first;"
     )
