@@ -1,6 +1,7 @@
 """Runs in processes of their own, forked from one that has imported everything already.
 
-A process may be told to kill itself (SIGKILL, nothing is flushed or undone) at a named place.
+A process may be told to kill itself (SIGKILL, nothing is flushed or undone) at a named place, or to
+stop there (SIGSTOP) until it is told to go on.
 """
 
 import multiprocessing
@@ -50,6 +51,7 @@ class Kill:
     place: str
     when: str
     call: int = 1
+    by: signal.Signals = signal.SIGKILL
 
 
 def frozen() -> datetime:
@@ -129,11 +131,12 @@ def _install(kill: Kill) -> None:
             if now_in[0] != kill.step:
                 return original(*arguments, **options)
             calls[0] += 1
-            if calls[0] == kill.call and kill.when == "before":
-                _die()
+            reached = calls[0] == kill.call
+            if reached and kill.when == "before":
+                os.kill(os.getpid(), kill.by)
             result = original(*arguments, **options)
-            if calls[0] == kill.call:
-                _die()
+            if reached and kill.when == "after":
+                os.kill(os.getpid(), kill.by)
             return result
 
         return call
@@ -155,7 +158,3 @@ def _wrap(place: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) 
     for step in owners:
         owner = getattr(owner, step)
     setattr(owner, name, wrap(getattr(owner, name)))
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
