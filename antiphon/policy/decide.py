@@ -3,7 +3,7 @@
 A candidate is a touch (a campaign, or one step of its chain) and a customer. Limits, arms and the
 repeat rule are the campaign's, whatever its steps and cells.
 
-`judge` works on one bucket of customers and knows nothing of the others; `settle` takes the
+`judge` works on one bucket of customers and knows nothing of the others; `settle.settle` takes the
 survivors of all buckets and applies what crosses customers: the campaigns' limits. Control is
 what is left in a control arm after that. Neither step depends on the order of rows, nor the
 result on how customers are bucketed.
@@ -26,11 +26,22 @@ from antiphon.policy.candidates import RULES, Candidates, Chosen, expand, rule_n
 from antiphon.policy.caps import CATEGORIES, CHANNELS, Contacts, relevant
 from antiphon.policy.cells import Cells
 from antiphon.policy.chance import Numbers, keyed_numbers
-from antiphon.policy.columns import INSTANT, Indices, instants, one_of, positions, same, texts
+from antiphon.policy.columns import (
+    INSTANT,
+    Indices,
+    Instants,
+    instants,
+    one_of,
+    positions,
+    same,
+    texts,
+)
+from antiphon.policy.households import shared_contacts
 from antiphon.policy.moment import Moment
 from antiphon.policy.occasions import OCCASIONS, Occasions, first_open
 from antiphon.policy.repeats import Occurrences
 from antiphon.policy.rules import Outcome, Rule
+from antiphon.policy.usage import used_by
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 
 _FEW, _MANY = pa.dictionary(pa.int16(), pa.string()), pa.dictionary(pa.int32(), pa.string())
@@ -64,12 +75,13 @@ where it counts nothing. `due_at`: since when the occasion is due, null where th
 class Judged:
     """One bucket's outcome: survivors go to `settle`, held rows are final (both: DECISIONS).
 
-    `used_today`: campaign → messages and control rows that earlier runs planned for this day.
+    `used`: what earlier runs planned (USED); `shared`: contacts in shared households (SHARED).
     """
 
     survivors: pa.Table
     held: pa.Table
-    used_today: Mapping[str, int]
+    used: pa.Table
+    shared: pa.Table
 
 
 def judge(
@@ -109,6 +121,9 @@ def judge(
     def of(rows: Chosen) -> tuple[npt.NDArray[np.int16], pa.Array]:
         return pairs.touch[rows], units.take(pa.array(pairs.customer[rows]))
 
+    def drawn(rows: Chosen) -> tuple[npt.NDArray[np.int16], pa.Array, Instants]:
+        return *of(rows), pairs.planned[rows]
+
     decided = arbitrate(
         pairs.contacts(rivals),
         pairs.priority[rivals],
@@ -116,56 +131,17 @@ def judge(
         relevant(past.contacts.plus(pairs.contacts(free)), policy.caps, pairs.planned[rivals]),
         caps=policy.caps,
         tie=lambda tied: arms.ties(*of(rivals[tied])),
-        is_control=lambda winners: is_control(arms.control(*of(rivals[winners]))),
+        is_control=lambda winners: is_control(arms.control(*drawn(rivals[winners]))),
     )
     _apply(pairs, rivals, decided)
     words = _Words(asked, rule_names(policy), arms.words, Cells(people, touches), chances)
     winners, losers = pairs.open(), np.flatnonzero(pairs.rule >= 0)
     return Judged(
-        _survivors(pairs, winners, words, arms.of(*of(winners))),
+        _survivors(pairs, winners, words, arms.of(*drawn(winners))),
         _held(pairs, losers, words),
-        past.used_today(asked.names),
+        used_by(history, policy, moment),
+        shared_contacts(history, None, policy, moment),
     )
-
-
-def settle(
-    survivors: Sequence[pa.Table],
-    used_today: Mapping[str, int],
-    touches: Sequence[Touch],
-    *,
-    salt: str,
-    numbers: Numbers = keyed_numbers,
-) -> pa.Table:
-    """The survivors of all buckets, those beyond their campaign's limit held (DECISIONS).
-
-    The limit counts control rows too: it cuts what would be sent, by a stable order by chance.
-    """
-    table = pa.concat_tables([DECISIONS.empty_table(), *survivors])
-    most = {touch.name: touch.campaign.limits.messages_per_day for touch in touches}
-    campaign = positions(texts(table, "campaign"), list(most))
-    counts = np.bincount(campaign, minlength=len(most))
-    room = {
-        position: max(limit - used_today.get(name, 0), 0)
-        for position, (name, limit) in enumerate(most.items())
-        if limit is not None
-    }
-    over = [position for position, left in room.items() if counts[position] > left]
-    if not over:
-        return table
-    rows = np.flatnonzero(np.isin(campaign, over))
-    units = table.column("unit").take(pa.array(rows)).cast(pa.string()).combine_chunks()
-    names = table.column("campaign").take(pa.array(rows)).cast(pa.string()).combine_chunks()
-    drawn = numbers("limit", [salt, names, units])
-    kept = np.ones(table.num_rows, np.bool_)
-    for position in over:
-        mine = campaign[rows] == position
-        kept[rows[mine][np.argsort(drawn[mine], kind="stable")[room[position] :]]] = False
-    cut = table.filter(pa.array(~kept))
-    counters = [
-        f'{{"max":{limit},"used":{used_today.get(name, 0)}}}' for name, limit in most.items()
-    ]
-    beyond = one_of(campaign[~kept], counters, pa.int32())
-    return pa.concat_tables([table.filter(pa.array(kept)), _beyond(cut, beyond)])
 
 
 class _Past:
@@ -179,20 +155,13 @@ class _Past:
         category = positions(texts(history, "category"), CATEGORIES).astype(np.int8)
         begin, end = moment.day_bounds()
         used = positions(states, sorted(OCCURRENCE_STATES)) >= 0
-        self._today = used & (begin <= at) & (at < end)
-        self._campaign = texts(history, "campaign")
-        takes_slot = self._today & (customer >= 0) & ~_in(category, policy.exempt)
+        today = used & (begin <= at) & (at < end)
+        takes_slot = today & (customer >= 0) & ~_in(category, policy.exempt)
         self.used = np.bincount(customer[takes_slot], minlength=customers).astype(np.int32)
         self.slots = np.maximum(policy.winners_per_day - self.used, 0).astype(np.int32)
         channel = positions(texts(history, "channel"), CHANNELS).astype(np.int8)
         counted = (positions(states, sorted(CONTACT_STATES)) >= 0) & (customer >= 0)
         self.contacts = Contacts(customer, at, channel, category).where(counted)
-
-    def used_today(self, names: Sequence[str]) -> dict[str, int]:
-        """Campaign → messages and control rows of this day."""
-        position = positions(self._campaign.filter(pa.array(self._today)), names)
-        counts = np.bincount(position[position >= 0], minlength=len(names))
-        return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
 
 
 @dataclass(frozen=True)
@@ -298,24 +267,6 @@ def _held(pairs: Candidates, rows: Chosen, words: _Words) -> pa.Table:
             "rule": one_of(pairs.rule[rows], words.rules, pa.int16()),
             "lost_to": one_of(pairs.lost_to[rows], words.asked.names, pa.int16()),
             "counters": pairs.counters.column(rows),
-        },
-    )
-
-
-def _beyond(table: pa.Table, counters: pa.Array) -> pa.Table:
-    """Rows cut by their campaign's limit."""
-    kept = ("campaign", "step", "cell", "customer_id", "unit", "channel", "planned_at", "due_at")
-    columns = {name: table.column(name) for name in kept}
-    length = table.num_rows
-    anchor = table.column("anchor")
-    return _table(
-        length,
-        columns
-        | {
-            "outcome": same(Outcome.HELD, length),
-            "rule": same(Rule.LIMIT, length),
-            "counters": counters,
-            "anchor": pc.if_else(pc.is_valid(columns["due_at"]), anchor, None),
         },
     )
 

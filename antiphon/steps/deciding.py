@@ -1,6 +1,5 @@
 """A day's decisions over its frames: bucket by bucket, then across all; nothing is written here."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,8 +16,9 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Session, Snapshot
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
-from antiphon.policy.decide import Judged, judge, settle
+from antiphon.policy.decide import Judged, judge
 from antiphon.policy.moment import Moment
+from antiphon.policy.settle import settle
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.steps.buckets import bucket_session, each_bucket
@@ -36,6 +36,8 @@ class Day:
     `mark`: the ledger's mark up to which the snapshot holds its contacts. `run_id`: messages of
     this run are no history to it, so that a step done again decides the same. `occasions`: a file
     (OCCASIONS) for each bucket, or none.
+    `contacts`: what the ledger had since the mark, where a day is decided again; absent: its own
+    rows, read once.
     """
 
     project: Project
@@ -46,6 +48,7 @@ class Day:
     mark: int
     run_id: str = ""
     occasions: Sequence[Path] = ()
+    contacts: pa.Table | None = None
 
     @cached_property
     def touches(self) -> tuple[Touch, ...]:
@@ -53,7 +56,13 @@ class Day:
         return touches(self.campaigns)
 
     def recent(self) -> pa.Table:
-        """The ledger's own rows since the mark, without those of this run."""
+        """The ledger's own rows since the mark, without those of this run; always the same."""
+        return self._recent
+
+    @cached_property
+    def _recent(self) -> pa.Table:
+        if self.contacts is not None:
+            return self.contacts
         return recent_contacts(self.project, self.mark, self.run_id)
 
 
@@ -128,9 +137,12 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
         return replace(judged, held=judged.held.slice(0, 0))
 
     decided = each_bucket(day.project, day.snapshot, decide)
-    survivors = [judged.survivors for judged in decided]
-    used = Counter[str]()
-    for judged in decided:
-        used.update(judged.used_today)
     with day.project.lake.session(day.snapshot) as session:
-        return settle(survivors, used, day.touches, salt=salt, numbers=engine_numbers(session))
+        return settle(
+            decided,
+            day.touches,
+            configuration.policy,
+            day.moment,
+            salt=salt,
+            numbers=engine_numbers(session),
+        )

@@ -16,11 +16,13 @@ from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import CONSENTS, CONTACTS, ColumnType, Entity
 from antiphon.policy.audit import audit
+from antiphon.policy.audit_queries import find_breaches
 from antiphon.policy.caps import CATEGORIES, CHANNELS
 from antiphon.policy.chance import keyed_numbers
-from antiphon.policy.decide import judge, settle
+from antiphon.policy.decide import judge
 from antiphon.policy.moment import Moment
 from antiphon.policy.occasions import OCCASIONS
+from antiphon.policy.settle import settle
 from antiphon.states import MessageState
 
 SALT = "salt"
@@ -212,16 +214,8 @@ def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> l
                 numbers=numbers,
             )
         )
-    used = {
-        each.campaign: sum(bucket.used_today.get(each.campaign, 0) for bucket in judged)
-        for each in world.campaigns
-    }
     settled = settle(
-        [bucket.survivors for bucket in judged],
-        used,
-        world.touches,
-        salt=world.salt,
-        numbers=numbers,
+        judged, world.touches, world.policy, world.moment, salt=world.salt, numbers=numbers
     )
     return [settled, *(bucket.held for bucket in judged)]
 
@@ -254,8 +248,16 @@ def messages(decisions: Mapping[Any, Mapping[str, Any]], of: World) -> list[dict
 CONTACTS_COLUMNS = frozenset(column.name for column in CONTACTS.columns)
 
 
-def breaches(world: World, planned: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """What the auditor finds in messages planned on top of the world's history."""
+def breaches(
+    world: World,
+    planned: Sequence[Mapping[str, Any]],
+    relations: Mapping[str, pa.Table] | None = None,
+    **how: Any,
+) -> list[tuple[Any, ...]]:
+    """What the auditor finds in messages planned on top of the world's history.
+
+    `relations`: those that only some rules read; `how`: further arguments of `audit`.
+    """
     acts = [
         {"customer_id": p.name, "channel": c, "category": k, "granted": g, "acted_at": at}
         for p in world.persons
@@ -267,8 +269,8 @@ def breaches(world: World, planned: Sequence[Mapping[str, Any]]) -> list[tuple[A
         "email_key": [f"email:{p.name}" if p.email else None for p in world.persons],
         "phone_key": [f"sms:{p.name}" if p.sms else None for p in world.persons],
     }
-    relations = {
-        "planned": history(planned),
+    given = {
+        "planned": outbox(planned, world),
         "contacts": history(world.contacts),
         "consents": _typed(CONSENTS, acts),
         "suppressions": pa.table(
@@ -279,14 +281,28 @@ def breaches(world: World, planned: Sequence[Mapping[str, Any]]) -> list[tuple[A
         ),
         "customers": pa.table({k: pa.array(v, pa.string()) for k, v in customers.items()}),
         "occasions": due(world),
-    }
-    found: list[tuple[Any, ...]] = []
+    } | dict(relations or {})
     with duckdb.connect() as connection:
-        for name, table in relations.items():
+        for name, table in given.items():
             connection.register(name, table)
-        for query in audit(world.touches, world.policy, world.moment, salt=world.salt):
-            found += connection.execute(query.sql, dict(query.parameters)).fetchall()
-    return found
+
+        def ask(sql: str, parameters: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
+            return connection.execute(sql, parameters).fetchall()
+
+        queries = audit(world.touches, world.policy, world.moment, salt=world.salt, **how)
+        found = find_breaches(queries, ask)
+    return [(one.rule, one.message_id, one.found, one.allowed) for one in found]
+
+
+def outbox(planned: Sequence[Mapping[str, Any]], world: World) -> pa.Table:
+    """Messages of the run as the auditor reads them: contacts, and when they are stale."""
+    lasting = {each.campaign: each.expires_after for each in world.campaigns}
+    expires = [
+        row.get("expires_at", world.moment.as_of + lasting.get(row["campaign"], timedelta(1)))
+        for row in planned
+    ]
+    table = history([{k: v for k, v in row.items() if k != "expires_at"} for row in planned])
+    return table.append_column("expires_at", pa.array(expires, ARROW[ColumnType.INSTANT]))
 
 
 def engine_numbers(purpose: str, parts: Sequence[pa.Array | str]) -> np.ndarray:

@@ -30,8 +30,9 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.chance import keyed_numbers
-from antiphon.policy.decide import DECISIONS, judge, settle
+from antiphon.policy.decide import DECISIONS, judge
 from antiphon.policy.moment import Moment
+from antiphon.policy.settle import settle
 
 DAY = timedelta(days=1)
 
@@ -355,7 +356,8 @@ def test_two_rows_of_one_customer_are_refused() -> None:
 
 def test_nobody_is_an_answer_of_the_right_columns() -> None:
     judged = judge(people([]), history(), [Touch(campaign())], policy(), MOMENT, salt="s")
-    for table in (judged.survivors, judged.held, settle([], {}, [Touch(campaign())], salt="s")):
+    settled = settle([], [Touch(campaign())], policy(), MOMENT, salt="s")
+    for table in (judged.survivors, judged.held, settled):
         assert table.schema == DECISIONS
         assert table.num_rows == 0
 
