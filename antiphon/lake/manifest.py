@@ -19,7 +19,7 @@ from antiphon.lake.failures import explained
 
 FORMAT = 1
 MAX_BUCKETS = 65536
-STORES = ("quarantine", "frames", "occasions", "decisions")
+STORES = ("quarantine", "frames", "occasions", "history", "decisions")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ def _periods(retention: Retention) -> dict[str, timedelta]:
         "decisions": retention.decisions,
         "frames": retention.snapshots,
         "occasions": retention.snapshots,
+        "history": retention.snapshots,
     }
 
 

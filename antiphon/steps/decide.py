@@ -15,6 +15,7 @@ from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
 from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import Frames
+from antiphon.steps.history import DECIDED, keep
 from antiphon.steps.run import Counts, Run, step
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
@@ -40,6 +41,7 @@ def decide(run: Run) -> Counts:
                 return _reported(run, counts)
             with lake.change(run.id, day=run.record.business_day) as change:
                 change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
+                keep(run.project, day.snapshot, change, run.id, {DECIDED: day.recent()})
                 run.publish(change)
         keep_templates(ledger, composer.templates, day.touches)
         for messages in _joined(map(composer.messages, day.touches), ROWS_A_PLAN):

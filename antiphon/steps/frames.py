@@ -192,13 +192,15 @@ def build_frames(
     only: pa.Table | None = None,
     constants: Constants | None = None,
     asked: Sequence[Condition] = (),
+    suppressions: pa.Table | None = None,
 ) -> Frames:
     """Write the frame of every bucket into `folder`; features count facts up to the moment.
 
     `asked`: conditions that will be put to the frame, besides those of the touches. `needed`: build
     only these columns, what the conditions read and what the policy needs, and count no segments.
     `only`: for these customers alone (one column, customer_id). `constants`:
-    of an earlier frame, where those of so few customers would mean nothing.
+    of an earlier frame, where those of so few customers would mean nothing. `suppressions`: those
+    in force, where they are not those that the ledger knows now.
 
     Raises ConfigError when a feature file gives a customer more than one row.
     """
@@ -213,7 +215,9 @@ def build_frames(
         needed=None if needed is None else wanted.used,
     )
     parameters = moment_parameters(moment.as_of, moment.business_day, moment.zone)
-    tables = {"suppressions": project.ledger.people.suppressions_table(moment.as_of)}
+    if suppressions is None:
+        suppressions = project.ledger.people.suppressions_table(moment.as_of)
+    tables = {"suppressions": suppressions}
 
     def build(bucket: int) -> Path:
         path = folder / _name(bucket)

@@ -1,18 +1,19 @@
 """Segment: the customer frame of the day, who is in which segment, and what is due to whom."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pyarrow as pa
 
-from antiphon.audience.derived import Constants
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Snapshot
+from antiphon.project import Project
 from antiphon.steps.composing import templates_of, used_by
 from antiphon.steps.drift import report_drift
 from antiphon.steps.enrolling import enrol
 from antiphon.steps.feature_types import report_types
 from antiphon.steps.frames import build_frames, last_constants
+from antiphon.steps.history import SEGMENTED, SUPPRESSIONS, Few, keep
 from antiphon.steps.intake import HAPPENINGS, Intake, recent_contacts
 from antiphon.steps.occasions import find_occasions
 from antiphon.steps.run import TRIGGERS, Counts, Run, step
@@ -28,6 +29,7 @@ def segment(run: Run) -> Counts:
     project, lake, spoken = run.project, run.project.lake, touches(run.campaigns)
     snapshot = lake.snapshot(run.snapshot_id)
     recent = recent_contacts(project, run.history_mark, run.id)
+    suppressions = project.ledger.people.suppressions_table(run.moment.as_of)
     few = _few(run, snapshot, recent) if run.record.flow == TRIGGERS else None
     frames = build_frames(
         project,
@@ -35,9 +37,10 @@ def segment(run: Run) -> Counts:
         run.moment,
         spoken,
         lake.path / "frames" / run.id,
-        needed=_printed(run, spoken) if few else None,
+        needed=printed(project, spoken) if few else None,
         only=few.customers if few else None,
         constants=few.constants if few else None,
+        suppressions=suppressions,
     )
     occasions = find_occasions(
         project,
@@ -52,6 +55,8 @@ def segment(run: Run) -> Counts:
     with lake.change(run.id, day=run.record.business_day) as change:
         change.add_files("frames", run.id, frames.paths)
         change.add_files("occasions", run.id, occasions.paths)
+        read = {SUPPRESSIONS: suppressions, SEGMENTED: recent, **(few.tables() if few else {})}
+        keep(project, snapshot, change, run.id, read)
         enrol(run, change, occasions)
         run.publish(change)
     frames.save(run)
@@ -68,15 +73,7 @@ def segment(run: Run) -> Counts:
     }
 
 
-@dataclass(frozen=True)
-class _Few:
-    """Whom a pass concerns, and what only a frame of everybody tells."""
-
-    customers: pa.Table
-    constants: Constants
-
-
-def _few(run: Run, snapshot: Snapshot, recent: pa.Table) -> _Few | None:
+def _few(run: Run, snapshot: Snapshot, recent: pa.Table) -> Few | None:
     """None before the first daily run: the frame is then made of everybody."""
     constants = last_constants(run.project)
     if constants is None:
@@ -89,11 +86,13 @@ def _few(run: Run, snapshot: Snapshot, recent: pa.Table) -> _Few | None:
     customers = concerned(
         run.project, snapshot, run.moment, run.campaigns, recent=recent, news=news
     )
-    return _Few(customers, constants)
+    return Few(customers, constants)
 
 
-def _printed(run: Run, spoken: tuple[Touch, ...]) -> frozenset[str]:
-    """What the templates print, and what notices are compared with."""
-    templates = templates_of(run.project)
-    compared = [one.on.same for one in run.campaigns if one.on and one.on.same]
+def printed(project: Project, spoken: Sequence[Touch]) -> frozenset[str]:
+    """What the templates print, and what notices are compared with: a frame of a few has no more
+    than these columns, besides what conditions read."""
+    templates = templates_of(project)
+    started = [one.campaign.on for one in spoken]
+    compared = [one.same for one in started if one and one.same]
     return frozenset(compared).union(*(used_by(templates, touch) for touch in spoken))
