@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, and_, case, func, or_, select
 
 from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.engine import mark
 from antiphon.ledger.schema import messages
+from antiphon.states import MessageState
+
+CONTROL_ARMS = ("control", "universal_control")
+TAKEN_BACK = (MessageState.WITHDRAWN, MessageState.EXPIRED)
 
 CONTACTS = pa.schema(
     [
@@ -23,6 +27,10 @@ CONTACTS = pa.schema(
     ]
     + [pa.field("contact_at", pa.timestamp("us", tz="UTC"), nullable=False)]
     + [pa.field("run_id", pa.string(), nullable=False)]
+)
+
+PLANNED = pa.schema(
+    [*CONTACTS, pa.field("expires_at", pa.timestamp("us", tz="UTC"), nullable=False)]
 )
 
 
@@ -52,3 +60,21 @@ class History:
         query = select(*columns).where(messages.c.revision > since)
         with read_bulk(self._engine, query, CONTACTS) as reader:
             yield reader
+
+    def planned_by(self, run_id: str) -> pa.Table:
+        """The messages of a run as they were planned: PLANNED.
+
+        `contact_at` is the moment they were planned for, and `state` planned or control, whatever
+        became of them.
+        """
+        was_control = or_(
+            messages.c.state == MessageState.CONTROL,
+            and_(messages.c.state.in_(TAKEN_BACK), messages.c.arm.in_(CONTROL_ARMS)),
+        )
+        born = case((was_control, MessageState.CONTROL), else_=MessageState.PLANNED).label("state")
+        at = messages.c.planned_at.label("contact_at")
+        own = {"contact_at": at, "state": born}
+        columns = [own.get(name, messages.c[name]) for name in PLANNED.names]
+        query = select(*columns).where(messages.c.run_id == run_id)
+        with read_bulk(self._engine, query, PLANNED) as reader:
+            return reader.read_all()

@@ -8,6 +8,38 @@ from antiphon.campaigns.touches import Touch
 from antiphon.policy.audit_queries import ALIVE, AuditQuery, microseconds, texts
 from antiphon.policy.moment import Moment
 from antiphon.quoting import literal
+from antiphon.states import OCCURRENCE_STATES
+
+MAX_ATTEMPTS = 3
+
+
+def occurrence() -> AuditQuery:
+    """An occurrence lives once, each of its attempts is one message, and its key says which."""
+    return AuditQuery(
+        "occurrence",
+        f"""
+        SELECT 'occurrence' AS rule, max(message_id) FILTER (is_planned) AS message_id,
+            greatest(count(*) FILTER (state IN {texts(OCCURRENCE_STATES)}),
+                     count(*) - count(DISTINCT attempt) + 1) AS found, 1 AS allowed
+        FROM audit_log
+        WHERE occurrence_key IN (SELECT occurrence_key FROM planned)
+        GROUP BY occurrence_key HAVING found > allowed
+        UNION ALL
+        SELECT 'occurrence', message_id, 1, 0 FROM planned
+        WHERE occurrence_key <> concat_ws('|', campaign, step, anchor, unit)
+        """,
+    )
+
+
+def attempts() -> AuditQuery:
+    """An occurrence is tried so often at most."""
+    return AuditQuery(
+        "attempts",
+        f"""
+        SELECT 'attempts' AS rule, message_id, attempt AS found, {MAX_ATTEMPTS} AS allowed
+        FROM planned WHERE attempt > {MAX_ATTEMPTS}
+        """,
+    )
 
 
 def repeat(campaigns: Sequence[Campaign]) -> Iterator[AuditQuery]:

@@ -1,16 +1,13 @@
 """Audit, proof and release: nothing leaves before all three."""
 
 import json
-from collections import Counter, defaultdict
 
 from antiphon.errors import AuditFailed
 from antiphon.ledger import Message
 from antiphon.message.content import Sms
 from antiphon.message.templates import MessageHeld, TemplateFault
-from antiphon.policy.audit import audit as audit_queries
-from antiphon.steps.composing import occasions_sql
+from antiphon.steps.auditing import audit_day, told
 from antiphon.steps.decide import day_of
-from antiphon.steps.deciding import history_sql
 from antiphon.steps.reading import Reader
 from antiphon.steps.run import Counts, Run, step
 
@@ -18,41 +15,29 @@ from antiphon.steps.run import Counts, Run, step
 @step("audit")
 def audit(run: Run) -> Counts:
     """Re-check what was planned, by code of its own; a breach leaves the run unreleased."""
-    day = day_of(run)
-    configuration = run.project.configuration
-    with run.project.ledger.history.contacts_since(run.history_mark) as reader:
-        table = reader.read_all()
-    suppressions = run.project.ledger.people.suppressions_table(run.moment.as_of)
-    tables = {"everything": table, "suppressions": suppressions, "recent": day.recent()}
-    breaches = Counter[str]()
-    examples: dict[str, list[str]] = defaultdict(list)
-    with run.project.lake.session(day.snapshot, tables=tables) as session:
-        session.execute(f"CREATE TEMP TABLE planned AS FROM everything WHERE run_id = '{run.id}'")
-        # The auditor's `contacts` are the lake's and the ledger's newer ones.
-        session.execute(f"CREATE TEMP TABLE history AS {history_sql(day)}")
-        session.execute("CREATE OR REPLACE TEMP VIEW contacts AS FROM history")
-        session.execute(f"CREATE TEMP VIEW occasions AS FROM {occasions_sql(day.occasions)}")
-        ((planned,),) = session.rows("SELECT count(*) FROM planned")
-        queries = audit_queries(
-            day.touches, configuration.policy, run.moment, salt=configuration.settings.salt
-        )
-        for query in queries:
-            for rule, message_id, _, _ in session.rows(query.sql, dict(query.parameters) or None):
-                breaches[rule] += 1
-                if message_id and len(examples[rule]) < 3:
-                    examples[rule].append(message_id)
-    if breaches:
-        lines = [
-            f"{rule}: {count:,} breaches, for example {', '.join(examples[rule]) or 'a total'}"
-            for rule, count in sorted(breaches.items())
-        ]
+    ledger, day = run.project.ledger, day_of(run)
+    found = audit_day(
+        day,
+        ledger.history.planned_by(run.id),
+        day.recent(),
+        ledger.people.suppressions_table(run.moment.as_of),
+        ledger.messages.several(_proofs(run)),
+    )
+    if found.breaches:
+        lines = told(found.breaches)
         run.warn(lines)
         raise AuditFailed(
             f"the audit of run {run.id} found breaches; nothing of it is sent\n  "
             + "\n  ".join(lines)
             + f"\n  Look at a message with `antiphon message ID`, then `antiphon abandon {run.id}`."
         )
-    return {"messages": int(planned), "checks": len(queries), "breaches": 0}
+    return {"messages": found.messages, "checks": len(found.rules), "breaches": 0}
+
+
+def _proofs(run: Run) -> list[str]:
+    """Ids of the messages that are printed before release."""
+    ids: list[str] = json.loads((run.folder / "proofs.json").read_text(encoding="utf-8"))
+    return ids
 
 
 @step("render")
@@ -61,7 +46,7 @@ def render(run: Run) -> Counts:
     ledger = run.project.ledger
     reader = Reader(run.project)
     faults: dict[str, str] = {}
-    proofs = json.loads((run.folder / "proofs.json").read_text(encoding="utf-8"))
+    proofs = _proofs(run)
     for message in ledger.messages.several(proofs):
         if message.campaign in faults:
             continue

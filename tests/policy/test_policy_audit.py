@@ -211,6 +211,10 @@ PLANTED = {
         world(policy=policy(universal_control={"share": "100%"})),
         [planned(state="control", arm="control")],
     ),
+    "another variant than drawn": ("arm", world(), [planned(arm="b")]),
+    "planned for after it is stale": ("stale", world(), [planned(contact_at=NOW + DAY)]),
+    "may leave when it is stale": ("stale", world(), [planned(expires_at=NOW + 2 * DAY)]),
+    "planned for before the run": ("stale", world(), [planned(contact_at=NOW - DAY)]),
     "campaign ended": (
         "not_running",
         world(campaigns=(campaign(runs={"from": "2026-01-01", "until": "2026-05-11"}),)),
@@ -254,6 +258,7 @@ def test_every_kind_of_rule_has_a_planted_breach() -> None:
     limited = campaign(limits={"messages_per_day": 1})
     every = [*touches([limited, WELCOME, CART])]
     kinds = {query.rule for query in audit(every, rules, world().moment, salt="s")}
+    kinds.discard("")  # of the tables
     assert kinds - {"cap:weekly"} <= {rule for rule, _, _ in PLANTED.values()}
     assert "cap:weekly" in kinds
 
