@@ -229,6 +229,7 @@ CONTACTS = Entity(
         _c("state", T.TEXT, "state of the message", required=True),
         _c("contact_at", T.INSTANT, "when it left, or is planned to leave", required=True),
         _c("run_id", T.TEXT, "which run planned it", required=True),
+        _c("cost_e4", T.INTEGER, "what it costs, in ten-thousandths of the business currency"),
     ),
     time="contact_at",
 )

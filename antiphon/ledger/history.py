@@ -27,6 +27,7 @@ CONTACTS = pa.schema(
     ]
     + [pa.field("contact_at", pa.timestamp("us", tz="UTC"), nullable=False)]
     + [pa.field("run_id", pa.string(), nullable=False)]
+    + [pa.field("cost_e4", pa.int64(), nullable=False)]
 )
 
 PLANNED = pa.schema(

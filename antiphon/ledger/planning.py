@@ -36,6 +36,7 @@ REQUIRED = {
     "not_before": INSTANT,
     "expires_at": INSTANT,
     "planned_at": INSTANT,
+    "cost_e4": pa.int64(),
 }
 OPTIONAL = {"address": pa.string(), "template_hash": pa.string(), "language": pa.string()}
 PLAN_SCHEMA = pa.schema(

@@ -162,6 +162,7 @@ messages = Table(
     Column("provider_id", Text),
     Column("evidence", Text),
     Column("revision", BigInteger, nullable=False),
+    Column("cost_e4", BigInteger, nullable=False, server_default="0"),  # ten-thousandths
     UniqueConstraint("occurrence_key", "attempt"),
 )
 Index("ix_messages_revision", messages.c.revision)

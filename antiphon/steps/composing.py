@@ -223,6 +223,7 @@ class Composer:
             used_by(self.templates, touch, "occasion"),
             cells_of(configuration, touch),
         ).packed_sql(types)
+        as_of = f"TIMESTAMPTZ '{self.moment.as_of.isoformat()}'"
         seconds = int(touch.campaign.expires_after.total_seconds())
         plain = ("campaign", "step", "cell", "customer_id", "unit", "anchor", "arm", "channel")
         addresses = " ".join(f"WHEN '{key}' THEN frame.{name}" for key, name in ADDRESSES.items())
@@ -235,8 +236,9 @@ class Composer:
             "values_json": f"CASE outcome WHEN 'send' THEN {values} ELSE '{{}}' END",
             "state": "CASE outcome WHEN 'send' THEN 'planned' ELSE 'control' END",
             "not_before": "planned_at",
-            "expires_at": f"planned_at + to_seconds({seconds})",
+            "expires_at": f"{as_of} + to_seconds({seconds})",
             "planned_at": "planned_at",
+            "cost_e4": "0::BIGINT",
             "address": f"CASE WHEN outcome = 'send' THEN CASE channel {addresses} END END",
             "template_hash": literal(self.templates.template_hash(touch.message)),
             "language": self._language,

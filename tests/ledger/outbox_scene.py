@@ -44,6 +44,7 @@ def rows(
         "not_before": not_before,
         "planned_at": not_before,
         "expires_at": expires_at,
+        "cost_e4": 0,
     }
     columns = {name: [value] * len(names) for name, value in each.items()}
     columns |= {"customer_id": names, "unit": names, "occurrence_key": keys}
