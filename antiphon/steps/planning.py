@@ -2,12 +2,13 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
+from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import touches
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
@@ -20,6 +21,7 @@ from antiphon.steps.composing import Composer
 from antiphon.steps.decide import write_decisions
 from antiphon.steps.deciding import Day
 from antiphon.steps.frames import Frames, build_frames
+from antiphon.steps.history import Reads
 from antiphon.steps.intake import ledger_mark, recent_contacts
 from antiphon.steps.occasions import find_occasions
 from antiphon.steps.run import read_summaries, todays_campaigns
@@ -76,16 +78,54 @@ def pulled(project: Project) -> Snapshot:
 
 @contextmanager
 def planned(
-    project: Project, day: date | None = None, only: Sequence[str] | None = None
+    project: Project,
+    day: date | None = None,
+    only: Sequence[str] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Iterator[Plan]:
-    """Plan a day on the last published snapshot; everything made for it is removed at the end."""
-    lake, zone = project.lake, project.configuration.settings.business.timezone
-    snapshot, now = pulled(project), project.clock()
+    """Plan a day on the last published snapshot; everything made for it is removed at the end.
+
+    `now`: absent, the project's clock says it.
+    """
+    zone = project.configuration.settings.business.timezone
+    snapshot, now = pulled(project), now or project.clock()
     moment = Moment(now, day or business_day(now, zone), zone)
+    recent = recent_contacts(project, ledger_mark(snapshot))
+    reads = Reads(project.ledger.people.suppressions_table(now), recent, recent)
     campaigns = todays_campaigns(project, moment.business_day, only)
+    with decided(project, snapshot, moment, campaigns, reads) as plan:
+        yield plan
+
+
+@contextmanager
+def decided(
+    project: Project,
+    snapshot: Snapshot,
+    moment: Moment,
+    campaigns: Sequence[Campaign],
+    reads: Reads,
+    *,
+    run_id: str = "plan",
+    needed: Collection[str] | None = None,
+) -> Iterator[Plan]:
+    """Decide a day as a run does, from its frames on, into a folder that is removed at the end.
+
+    `needed`: columns of the frame that are asked for, besides what conditions read; absent: all.
+    """
+    lake, spoken, few = project.lake, touches(campaigns), reads.few
     with lake.session(snapshot) as session, scratch(lake.path) as folder:
-        spoken, mark = touches(campaigns), ledger_mark(snapshot)
-        frames = build_frames(project, snapshot, moment, spoken, folder / "frames")
+        frames = build_frames(
+            project,
+            snapshot,
+            moment,
+            spoken,
+            folder / "frames",
+            needed=needed,
+            only=few.customers if few else None,
+            constants=few.constants if few else None,
+            suppressions=reads.suppressions,
+        )
         occasions = find_occasions(
             project,
             snapshot,
@@ -93,13 +133,24 @@ def planned(
             frames,
             folder / "occasions",
             spoken=spoken,
-            recent=recent_contacts(project, mark),
+            recent=reads.segmented,
+            everybody=few is None,
         )
-        planning = Day(project, snapshot, moment, campaigns, frames, mark, "plan", occasions.paths)
+        day = Day(
+            project=project,
+            snapshot=snapshot,
+            moment=moment,
+            campaigns=tuple(campaigns),
+            frames=frames,
+            mark=ledger_mark(snapshot),
+            run_id=run_id,
+            occasions=occasions.paths,
+            contacts=reads.decided,
+        )
         composer = Composer(project, moment, session)
-        counts = write_decisions(planning, composer, folder / "decisions")
+        counts = write_decisions(day, composer, folder / "decisions")
         summaries = summarise(counts, [campaign.campaign for campaign in campaigns])
-        yield Plan(planning, frames, occasions.entered, summaries, composer, folder / "decisions")
+        yield Plan(day, frames, occasions.entered, summaries, composer, folder / "decisions")
 
 
 @contextmanager
