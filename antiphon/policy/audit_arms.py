@@ -158,7 +158,7 @@ def _strata(basis: Basis) -> Iterator[AuditQuery]:
                 coalesce(c.held, 0) AS found, z.size * h.share AS allowed
             FROM sizes z CROSS JOIN shares h
             LEFT JOIN counts c ON c.stratum = z.stratum AND c.arm = h.arm
-            WHERE abs(coalesce(c.held, 0) - z.size * h.share) >= {slack} + {late} + 1e-6
+            WHERE abs(coalesce(c.held, 0) - z.size * h.share) >= {slack} + {late} - 1e-6
             """,
         )
 
