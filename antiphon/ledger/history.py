@@ -72,10 +72,11 @@ class History:
             messages.c.state == MessageState.CONTROL,
             and_(messages.c.state.in_(TAKEN_BACK), messages.c.arm.in_(CONTROL_ARMS)),
         )
-        born = case((was_control, MessageState.CONTROL), else_=MessageState.PLANNED).label("state")
+        names = MessageState.CONTROL.value, MessageState.PLANNED.value
+        born = case((was_control, names[0]), else_=names[1]).label("state")
         at = messages.c.planned_at.label("contact_at")
         own = {"contact_at": at, "state": born}
-        columns = [own.get(name, messages.c[name]) for name in PLANNED.names]
+        columns = [own[name] if name in own else messages.c[name] for name in PLANNED.names]
         query = select(*columns).where(messages.c.run_id == run_id)
         with read_bulk(self._engine, query, PLANNED) as reader:
             return reader.read_all()
