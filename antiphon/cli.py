@@ -25,6 +25,7 @@ MODULES = {
     "new": "new",
     "plan": "planning",
     "preview": "people",
+    "replay": "replay",
     "report": "reports",
     "run": "running",
     "runs": "running",

@@ -2,12 +2,22 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from antiphon.commands.differences import (
+    as_text,
+    customers_option,
+    diff_json,
+    policy_option,
+    show_diff,
+    told_of,
+)
 from antiphon.commands.screen import (
     DAY_COLUMNS,
     Row,
@@ -19,23 +29,47 @@ from antiphon.commands.screen import (
     rehearsed,
     show,
 )
-from antiphon.errors import ExitCode
+from antiphon.errors import ExitCode, UserFilesError
 
 if TYPE_CHECKING:
     from antiphon.policy.summary import CampaignSummary
+    from antiphon.project import Project
+
+POLICY_FILE = "config/policy.yaml"
 
 
 @click.command()
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Business day; absent: today.")
 @click.option("--campaign", "campaigns", multiple=True, help="Only this one; may be repeated.")
+@click.option("--diff", "compared", is_flag=True, help="Who gains and loses by the last run.")
+@policy_option
+@customers_option
 @as_json
 @at_option
 @click.pass_obj
-def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_json: bool) -> int:
+def plan(
+    root: Path | None,
+    *,
+    day: datetime | None,
+    campaigns: Sequence[str],
+    compared: bool,
+    policy: Path | None,
+    customers: Path | None,
+    as_json: bool,
+) -> int:
     """What a run would decide now, and how each campaign differs from the last run.
 
-    Nothing is written. Example: antiphon plan --campaign winback-lost-loyal
+    With --diff: whom the last run that sent wrote to, and whom this one would; with --policy: what
+    another policy file would change. Both tell which rule holds how many back.
+
+    Nothing is written. Examples: antiphon plan --campaign winback-lost-loyal, antiphon plan --diff,
+    antiphon plan --policy stricter.yaml
     """
+    if customers and not (compared or policy):
+        raise click.UsageError("--customers goes with --diff or --policy.")
+    if compared or policy:
+        asked = _Asked(day.date() if day else None, tuple(campaigns) or None, policy, customers)
+        return _differ(opened(root), asked, as_json=as_json)
     from antiphon.policy.summary import CampaignSummary  # noqa: PLC0415
     from antiphon.steps.planning import last_sending, planned  # noqa: PLC0415
 
@@ -73,6 +107,58 @@ def plan(root: Path | None, day: datetime | None, campaigns: Sequence[str], as_j
     click.echo(f"Nothing was written. To send: antiphon run{again}")
     click.echo("To look: antiphon preview CAMPAIGN")
     return ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be compared, and where the customers go."""
+
+    day: date | None
+    campaigns: tuple[str, ...] | None
+    policy: Path | None
+    customers: Path | None
+
+
+def _differ(project: "Project", asked: _Asked, *, as_json: bool) -> int:
+    """The plan beside the last run that sent; with a policy file, beside the plan without it."""
+    from antiphon.steps.differing import differ, write_customers  # noqa: PLC0415
+    from antiphon.steps.planning import planned, with_policy  # noqa: PLC0415
+
+    other = with_policy(project, asked.policy) if asked.policy else project
+    with ExitStack() as stack:
+        now = project.clock()
+        plan = stack.enter_context(planned(other, asked.day, asked.campaigns, now=now))
+        before, files = f"under {POLICY_FILE}", list[Path]()
+        if asked.policy:
+            base = stack.enter_context(planned(project, asked.day, asked.campaigns, now=now))
+            files = base.decisions
+        else:
+            before, files = _last(project)
+        diff = differ(plan.session, files, plan.decisions)
+        written = write_customers(plan.session, asked.customers) if asked.customers else 0
+        after = f"plan of {plan.day.moment.business_day}"
+    after += f" under {asked.policy}" if asked.policy else ""
+    policies = [other.configuration.policy, project.configuration.policy]
+    if as_json:
+        click.echo(as_text(diff_json(before, after, diff, policies)))
+        return ExitCode.DONE
+    show_diff(before, after, diff, policies)
+    told_of(asked.customers, written)
+    click.echo("Nothing was written.")
+    return ExitCode.DONE
+
+
+def _last(project: "Project") -> tuple[str, list[Path]]:
+    """The last run that sent, and its decisions."""
+    from antiphon.steps.planning import decisions_of, last_sending  # noqa: PLC0415
+
+    run_id, _ = last_sending(project)
+    if run_id is None:
+        raise UserFilesError(
+            "no run has sent anything yet: there is nothing to compare with.\n"
+            "  `antiphon plan` shows the plan alone."
+        )
+    return f"run {run_id}", decisions_of(project, run_id)
 
 
 def _repeated(campaigns: Sequence[str], day: datetime | None) -> str:

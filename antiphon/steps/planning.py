@@ -4,19 +4,22 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from antiphon.campaigns.configuration import POLICY
+from antiphon.campaigns.conversions import duration_text
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import touches
 from antiphon.clock import business_day
-from antiphon.errors import UserFilesError
+from antiphon.errors import ConfigError, UserFilesError
+from antiphon.files import ProjectFiles
 from antiphon.lake import Session, Snapshot
 from antiphon.policy.moment import Moment
 from antiphon.policy.rules import Rule
 from antiphon.policy.summary import CampaignSummary, summarise
-from antiphon.project import Project
+from antiphon.project import Project, with_files
 from antiphon.steps.composing import Composer
 from antiphon.steps.decide import write_decisions
 from antiphon.steps.deciding import Day
@@ -40,6 +43,11 @@ class Plan:
     summaries: list[CampaignSummary]
     composer: Composer
     folder: Path
+
+    @property
+    def decisions(self) -> list[Path]:
+        """The files with every decision."""
+        return sorted(self.folder.glob("*.parquet"))
 
     @property
     def session(self) -> Session:
@@ -74,6 +82,38 @@ def pulled(project: Project) -> Snapshot:
     if snapshot.id == 0:
         raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
     return snapshot
+
+
+def with_policy(project: Project, policy: Path) -> Project:
+    """The project with that file for its policy; ConfigError names the places in that file."""
+    try:
+        text = policy.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UserFilesError(f"{policy} cannot be read: {why}.") from None
+    files = project.configuration.files
+    texts = {**files.texts, POLICY: text}
+    try:
+        return with_files(project.root, ProjectFiles(texts), project.clock)
+    except ConfigError as error:
+        raise ConfigError(
+            [
+                replace(one, path=str(policy)) if one.path == POLICY else one
+                for one in error.problems
+            ]
+        ) from None
+
+
+def decisions_of(project: Project, run_id: str) -> list[Path]:
+    """The files of a run's decisions; UserFilesError where they are no longer kept."""
+    files = project.lake.current().files("decisions", run_id)
+    if not files:
+        kept = duration_text(project.configuration.settings.lake.retention.decisions)
+        raise UserFilesError(
+            f"the decisions of run {run_id} are no longer kept.\n"
+            f"  lake.retention.decisions in config/settings.yaml is {kept}."
+        )
+    return files
 
 
 @contextmanager

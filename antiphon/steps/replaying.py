@@ -12,11 +12,9 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from antiphon.campaigns.configuration import POLICY
 from antiphon.campaigns.conversions import duration_text
 from antiphon.campaigns.touches import touches
 from antiphon.errors import ConfigError, LakeError, LedgerError, UserFilesError
-from antiphon.files import ProjectFiles
 from antiphon.lake import Snapshot
 from antiphon.ledger import Run as Record
 from antiphon.policy.moment import Moment
@@ -24,7 +22,7 @@ from antiphon.project import Project, with_files
 from antiphon.steps.comparing import Comparison, compare
 from antiphon.steps.differing import Diff, differ, write_customers
 from antiphon.steps.history import Reads, reads_of
-from antiphon.steps.planning import Plan, decided
+from antiphon.steps.planning import Plan, decided, with_policy
 from antiphon.steps.run import DECIDE, todays_campaigns
 from antiphon.steps.segment import printed
 
@@ -80,8 +78,7 @@ def replay(project: Project, record: Record) -> Replayed:
     """Decide a past run again and compare every decision with what is stored."""
     past = _past(project, record)
     with _again(past, past.project) as plan:
-        rebuilt = sorted(plan.folder.glob("*.parquet"))
-        found = compare(plan.session, past.stored, rebuilt, past.snapshot.buckets)
+        found = compare(plan.session, past.stored, plan.decisions, past.snapshot.buckets)
     return Replayed(record.run_id, found, engines_since(record))
 
 
@@ -95,30 +92,9 @@ def replay_otherwise(
     past = _past(project, record)
     other = with_policy(past.project, policy)
     with _again(past, other) as plan:
-        rebuilt = sorted(plan.folder.glob("*.parquet"))
-        diff = differ(plan.session, past.stored, rebuilt, known_only=True)
+        diff = differ(plan.session, past.stored, plan.decisions, known_only=True)
         written = write_customers(plan.session, customers) if customers else 0
     return Otherwise(record.run_id, diff, past.project, other, written)
-
-
-def with_policy(project: Project, policy: Path) -> Project:
-    """The project with that file for its policy; ConfigError names the places in that file."""
-    try:
-        text = policy.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise UserFilesError(f"{policy} cannot be read: {why}.") from None
-    files = project.configuration.files
-    texts = {**files.texts, POLICY: text}
-    try:
-        return with_files(project.root, ProjectFiles(texts), project.clock)
-    except ConfigError as error:
-        raise ConfigError(
-            [
-                replace(one, path=str(policy)) if one.path == POLICY else one
-                for one in error.problems
-            ]
-        ) from None
 
 
 def engines_since(record: Record) -> dict[str, tuple[str, str]]:
