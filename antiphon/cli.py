@@ -14,6 +14,7 @@ from antiphon.errors import AntiphonError, ExitCode
 MODULES = {
     "abandon": "running",
     "audience": "looking",
+    "audit": "audit",
     "chain": "chain",
     "check": "files",
     "clean": "running",

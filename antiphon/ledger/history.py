@@ -7,12 +7,13 @@ import pyarrow as pa
 from sqlalchemy import Engine, and_, case, func, or_, select
 
 from antiphon.ledger.bulk import read_bulk
-from antiphon.ledger.engine import mark
-from antiphon.ledger.schema import messages
+from antiphon.ledger.engine import mark, reading
+from antiphon.ledger.schema import message_log, messages
 from antiphon.states import MessageState
 
 CONTROL_ARMS = ("control", "universal_control")
-TAKEN_BACK = (MessageState.WITHDRAWN, MessageState.EXPIRED)
+TAKEN_BACK = ("withdrawn", "expired")
+NOT_LEFT = ("planned", "control", *TAKEN_BACK)
 
 CONTACTS = pa.schema(
     [
@@ -79,4 +80,43 @@ class History:
         columns = [own[name] if name in own else messages.c[name] for name in PLANNED.names]
         query = select(*columns).where(messages.c.run_id == run_id)
         with read_bulk(self._engine, query, PLANNED) as reader:
+            return reader.read_all()
+
+    def contacts_before(self, run_id: str, since: int) -> pa.Table:
+        """Messages of other runs that changed after the mark `since` and before the run planned
+        its first: as they stood then (CONTACTS). Nothing where it planned none.
+
+        `contact_at` is when a message had left by then, else when it was planned to.
+        """
+        log = message_log.c
+        own = select(messages.c.message_id).where(messages.c.run_id == run_id)
+        with reading(self._engine) as connection:
+            first = connection.execute(
+                select(func.min(log.revision)).where(log.message_id.in_(own))
+            ).scalar()
+        last = (
+            select(log.message_id, func.max(log.revision).label("revision"))
+            .where(log.revision > since, log.revision < (first or 0))
+            .group_by(log.message_id)
+            .subquery()
+        )
+        left = func.coalesce(messages.c.left_at, messages.c.not_before)
+        there = {
+            "state": log.state,
+            "contact_at": case((log.state.in_(NOT_LEFT), messages.c.not_before), else_=left),
+        }
+        columns = [
+            (there[name] if name in there else messages.c[name]).label(name)
+            for name in CONTACTS.names
+        ]
+        query = (
+            select(*columns)
+            .join(last, last.c.message_id == messages.c.message_id)
+            .join(
+                message_log,
+                and_(log.message_id == last.c.message_id, log.revision == last.c.revision),
+            )
+            .where(messages.c.run_id != run_id)
+        )
+        with read_bulk(self._engine, query, CONTACTS) as reader:
             return reader.read_all()

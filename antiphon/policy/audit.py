@@ -52,10 +52,11 @@ def audit(
     terms: Terms | None = None,
     known: Sequence[Campaign] | None = None,
     late: Mapping[str, int] | None = None,
+    has_frame: bool = True,
 ) -> list[AuditQuery]:
     """The tables and checks of a run's messages; it may be released when no check returns a row.
 
-    `known`, `late`: see Basis; absent: the campaigns of the touches, and none.
+    `known`, `late`, `has_frame`: see Basis; absent: the campaigns of the touches, and none.
     """
     campaigns = list({touch.name: touch.campaign for touch in touches}.values())
     basis = Basis(
@@ -66,6 +67,7 @@ def audit(
         terms or Terms(),
         campaigns if known is None else known,
         late or {},
+        has_frame,
     )
     return [
         *tables(basis),
@@ -78,7 +80,7 @@ def audit(
         occurrence(),
         attempts(),
         *repeat(campaigns),
-        *occasional(touches, moment),
+        *occasional(touches, moment, has_occasions=has_frame),
         _day(policy),
         stale(basis),
         *times(basis),

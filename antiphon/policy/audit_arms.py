@@ -132,7 +132,7 @@ def _strata(basis: Basis) -> Iterator[AuditQuery]:
     What was held after the draw (`Basis.late`) may be missing from any of them.
     """
     for one in basis.campaigns:
-        if not is_stratified(one, basis.policy):
+        if not (is_stratified(one, basis.policy) and basis.has_frame):
             continue
         treated = 1 - one.control
         shares = {arm: share * treated for arm, share in one.arms.items()}

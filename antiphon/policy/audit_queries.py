@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from antiphon.campaigns.models import Campaign
-from antiphon.campaigns.rules import Policy, PolicyRule
+from antiphon.campaigns.rules import Cap, Policy, PolicyRule
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.moment import Moment
 from antiphon.policy.terms import Terms
@@ -62,7 +62,8 @@ class Basis:
 
     `known`: every campaign of the configuration, whether it runs today or not: their tags and
     offers tell which contacts a rule counts. `late`: campaign → messages held after arms were
-    drawn (a null that would be printed, a budget).
+    drawn (a null that would be printed, a budget). `has_frame`: whether the run's customer
+    frame and occasions are there; without them rules that ask for them are left out.
     """
 
     touches: Sequence[Touch]
@@ -72,6 +73,7 @@ class Basis:
     terms: Terms
     known: Sequence[Campaign]
     late: Mapping[str, int] = field(default_factory=dict)
+    has_frame: bool = True
 
     @property
     def campaigns(self) -> list[Campaign]:
@@ -79,8 +81,10 @@ class Basis:
         return list({touch.name: touch.campaign for touch in self.touches}.values())
 
     def in_force(self, rules: Iterable[R]) -> list[R]:
-        """Those that hold on the business day."""
-        return [rule for rule in rules if rule.holds_on(self.moment.business_day)]
+        """Those that hold on the business day and can be asked."""
+        day = self.moment.business_day
+        asked = [rule for rule in rules if rule.holds_on(day)]
+        return asked if self.has_frame else [rule for rule in asked if not needs_frame(rule)]
 
     def tagged(self, tags: Collection[str]) -> list[str]:
         """Campaigns with one of the tags."""
@@ -111,6 +115,11 @@ class Basis:
                 f"WHERE {quoted(in_column(rule))})"
             )
         return " AND ".join(parts)
+
+
+def needs_frame(rule: PolicyRule) -> bool:
+    """Whether the rule asks for something of the customer frame."""
+    return rule.is_personal or (isinstance(rule, Cap) and isinstance(rule.max, str))
 
 
 def in_column(rule: PolicyRule) -> str:

@@ -1,7 +1,7 @@
 """The auditor on saying a thing once: pauses, occasions, and the steps of chains in their order."""
 # ruff: noqa: S608  (what enters the texts is quoted here, and comes from checked configuration)
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch
@@ -69,25 +69,15 @@ def repeat(campaigns: Sequence[Campaign]) -> Iterator[AuditQuery]:
     )
 
 
-def occasional(touches: Sequence[Touch], moment: Moment) -> Iterator[AuditQuery]:
+def occasional(
+    touches: Sequence[Touch], moment: Moment, *, has_occasions: bool = True
+) -> Iterator[AuditQuery]:
     """What speaks on occasions: on one that is due, once for each, and once a day."""
     names = {t.name for t in touches if t.campaign.anniversary or t.campaign.on or t.campaign.chain}
     if not names:
         return
-    steps = ", ".join(
-        f"({place}, {literal(t.name)}, {literal(t.step)})" for place, t in enumerate(touches)
-    )
-    yield AuditQuery(
-        "no_occasion",
-        f"""
-        WITH steps(touch, campaign, step) AS (VALUES {steps}),
-        due AS (SELECT DISTINCT campaign, step, customer_id, anchor
-                FROM occasions JOIN steps USING (touch))
-        SELECT 'no_occasion' AS rule, p.message_id, 0 AS found, 1 AS allowed
-        FROM planned p ANTI JOIN due USING (campaign, step, customer_id, anchor)
-        WHERE p.campaign IN {texts(names)}
-        """,
-    )
+    if has_occasions:
+        yield _due(touches, names)
     together = {
         "occasion": "a.step = p.step AND a.anchor = p.anchor",
         "campaign_day": "timezone($zone, a.contact_at)::DATE = timezone($zone, p.contact_at)::DATE",
@@ -106,6 +96,24 @@ def occasional(touches: Sequence[Touch], moment: Moment) -> Iterator[AuditQuery]
             {"zone": moment.zone} if "$zone" in are_one else {},
         )
     yield from _order(touches)
+
+
+def _due(touches: Sequence[Touch], names: Collection[str]) -> AuditQuery:
+    """Each message has an occasion that the run found."""
+    steps = ", ".join(
+        f"({place}, {literal(t.name)}, {literal(t.step)})" for place, t in enumerate(touches)
+    )
+    return AuditQuery(
+        "no_occasion",
+        f"""
+        WITH steps(touch, campaign, step) AS (VALUES {steps}),
+        due AS (SELECT DISTINCT campaign, step, customer_id, anchor
+                FROM occasions JOIN steps USING (touch))
+        SELECT 'no_occasion' AS rule, p.message_id, 0 AS found, 1 AS allowed
+        FROM planned p ANTI JOIN due USING (campaign, step, customer_id, anchor)
+        WHERE p.campaign IN {texts(names)}
+        """,
+    )
 
 
 def _order(touches: Sequence[Touch]) -> Iterator[AuditQuery]:

@@ -112,7 +112,8 @@ def _asked(basis: Basis) -> Iterator[tuple[str, str]]:
         if isinstance(cap.max, str):
             most = f"greatest(coalesce({basis.terms.maxima[cap.name].sql}, 0), 0)"
             yield max_column(cap), f"CAST({most} AS BIGINT)"
-    for name in sorted({one.strata for one in basis.campaigns if one.strata}):
+    strata = {one.strata for one in basis.campaigns if one.strata and basis.has_frame}
+    for name in sorted(strata):
         yield f"stratum:{name}", f"coalesce(CAST({RELATION}.{quoted(name)} AS VARCHAR), '')"
 
 

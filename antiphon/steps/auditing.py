@@ -14,7 +14,7 @@ from antiphon.ledger import Message
 from antiphon.message.content import Email
 from antiphon.message.templates import MessageHeld, TemplateFault
 from antiphon.policy.audit import audit
-from antiphon.policy.audit_queries import AuditQuery, Breach, find_breaches
+from antiphon.policy.audit_queries import Breach, find_breaches
 from antiphon.policy.audit_tables import is_stratified
 from antiphon.policy.rules import Rule
 from antiphon.policy.terms import Terms
@@ -24,11 +24,26 @@ from antiphon.steps.composing import occasions_sql
 from antiphon.steps.deciding import Day
 from antiphon.steps.reading import Reader
 
-CHANNEL_EMAIL = "email"
+EMAIL = "email"
 EXAMPLES = 3
 _PROOFS = pa.schema(
     dict.fromkeys(("message_id", "list_unsubscribe", "list_unsubscribe_post"), pa.string())
 )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is audited, as the ledger has it, and what it is held against.
+
+    `planned`: the run's messages (ledger.history.PLANNED). `contacts`: the ledger's other rows
+    since the day's mark, which complete the lake's. `suppressions`: those in force at the run's
+    moment. `proofs`: some of the messages, to be printed.
+    """
+
+    planned: pa.Table
+    contacts: pa.Table
+    suppressions: pa.Table
+    proofs: Sequence[Message]
 
 
 @dataclass(frozen=True)
@@ -40,29 +55,21 @@ class Audited:
     breaches: tuple[Breach, ...]
 
 
-def audit_day(
-    day: Day,
-    planned: pa.Table,
-    contacts: pa.Table,
-    suppressions: pa.Table,
-    proofs: Sequence[Message],
-) -> Audited:
+def audit_day(day: Day, evidence: Evidence, *, has_frame: bool = True) -> Audited:
     """Asks every rule about the messages of a day's run.
 
-    `planned`: those messages (ledger.history.PLANNED). `contacts`: the ledger's other rows since
-    the day's mark, which the lake's contacts are completed by. `proofs`: some of the messages, to
-    be printed.
+    Without its frame (a past run's is kept only for a while) rules are left out that need it.
     """
     configuration = day.project.configuration
     tables = {
-        "planned": planned,
-        "newer": contacts,
-        "suppressions": suppressions,
+        "planned": evidence.planned,
+        "newer": evidence.contacts,
+        "suppressions": evidence.suppressions,
         "zones": pa.table({"name": sorted(available_timezones())}),
-        "proofs": proofs_table(day.project, proofs),
+        "proofs": _proofs_table(day.project, evidence.proofs),
     }
     with day.project.lake.session(day.snapshot, tables=tables) as session:
-        _lay_out(session, day)
+        _lay_out(session, day, has_frame=has_frame)
         queries = audit(
             day.touches,
             configuration.policy,
@@ -71,9 +78,11 @@ def audit_day(
             terms=Terms(),
             known=list(configuration.campaigns.values()),
             late=_late(session, day),
+            has_frame=has_frame,
         )
         breaches = find_breaches(queries, session.rows)
-    return Audited(planned.num_rows, _asked(queries), tuple(breaches))
+    rules = dict.fromkeys(query.rule for query in queries if not query.makes)
+    return Audited(evidence.planned.num_rows, tuple(rules), tuple(breaches))
 
 
 def told(breaches: Sequence[Breach]) -> list[str]:
@@ -90,11 +99,7 @@ def told(breaches: Sequence[Breach]) -> list[str]:
     ]
 
 
-def _asked(queries: Sequence[AuditQuery]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(query.rule for query in queries if not query.makes))
-
-
-def _lay_out(session: Session, day: Day) -> None:
+def _lay_out(session: Session, day: Day, *, has_frame: bool) -> None:
     """The relations that a session does not have by itself.
 
     The lake's own are read as they are. A customer whose zone is none lives by the business's.
@@ -106,7 +111,8 @@ def _lay_out(session: Session, day: Day) -> None:
         "UNION ALL BY NAME SELECT * FROM newer"
     )
     session.execute(f"CREATE VIEW occasions AS FROM {occasions_sql(day.occasions)}")
-    session.execute(f"CREATE VIEW frame AS SELECT * FROM {day.frames.relation()} AS frame")
+    if has_frame:
+        session.execute(f"CREATE VIEW frame AS SELECT * FROM {day.frames.relation()} AS frame")
     session.execute(
         "CREATE VIEW people_times AS SELECT customer_id, "
         f"CASE WHEN timezone IN (SELECT name FROM zones) THEN timezone "
@@ -118,10 +124,9 @@ def _lay_out(session: Session, day: Day) -> None:
 
 def _late(session: Session, day: Day) -> Mapping[str, int]:
     """Campaign → messages that were held after arms were drawn, where shares are exact."""
+    policy = day.project.configuration.policy
     paths = day.project.lake.current().files("decisions", day.run_id)
-    if not paths or not any(
-        is_stratified(one, day.project.configuration.policy) for one in day.campaigns
-    ):
+    if not paths or not any(is_stratified(one, policy) for one in day.campaigns):
         return {}
     files = ", ".join(literal(str(path)) for path in paths)
     return dict(
@@ -133,12 +138,12 @@ def _late(session: Session, day: Day) -> Mapping[str, int]:
     )
 
 
-def proofs_table(project: Project, proofs: Sequence[Message]) -> pa.Table:
+def _proofs_table(project: Project, proofs: Sequence[Message]) -> pa.Table:
     """The headers of RFC 8058 of those of the messages that are e-mails and can be printed."""
     asked = project.configuration.policy.one_click
     reader, rows = Reader(project), []
     for message in proofs if asked else ():
-        if message.channel != CHANNEL_EMAIL:
+        if message.channel != EMAIL:
             continue
         try:
             content = reader.content(message)

@@ -6,7 +6,7 @@ from antiphon.errors import AuditFailed
 from antiphon.ledger import Message
 from antiphon.message.content import Sms
 from antiphon.message.templates import MessageHeld, TemplateFault
-from antiphon.steps.auditing import audit_day, told
+from antiphon.steps.auditing import Evidence, audit_day, told
 from antiphon.steps.decide import day_of
 from antiphon.steps.reading import Reader
 from antiphon.steps.run import Counts, Run, step
@@ -16,13 +16,13 @@ from antiphon.steps.run import Counts, Run, step
 def audit(run: Run) -> Counts:
     """Re-check what was planned, by code of its own; a breach leaves the run unreleased."""
     ledger, day = run.project.ledger, day_of(run)
-    found = audit_day(
-        day,
+    evidence = Evidence(
         ledger.history.planned_by(run.id),
         day.recent(),
         ledger.people.suppressions_table(run.moment.as_of),
         ledger.messages.several(_proofs(run)),
     )
+    found = audit_day(day, evidence)
     if found.breaches:
         lines = told(found.breaches)
         run.warn(lines)
