@@ -17,6 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from antiphon.audience.calls import Call
 from antiphon.audience.dictionary import Feature
 from antiphon.audience.expressions import Checker, Finding, start_of
+from antiphon.audience.functions import NUMERIC
 from antiphon.audience.losses import Lack, lacks
 from antiphon.entities import ColumnType
 
@@ -143,7 +144,62 @@ def parse(
     Names are matched without regard to case. Dividing by zero and arithmetic that overflows yield
     null; a row for which a condition is null is not chosen.
     """
-    known = vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary(vocabulary)
+    known = _known(vocabulary)
+    checked = _checked(text, known)
+    if isinstance(checked, list):
+        return checked
+    if checked.type != ColumnType.BOOLEAN:
+        return [_placed(text, _not_boolean(checked.type))]
+    checker = checked.checker
+    return Condition(
+        text,
+        checked.sql,
+        frozenset(checker.columns),
+        checker.calls,
+        frozenset(checker.segments),
+        tuple(_loss(text, lack) for lack in lacks(checked.tree, known, beside)),
+        checker.depth,
+    )
+
+
+def parse_number(
+    text: str, vocabulary: Vocabulary | Mapping[str, Feature]
+) -> Expression | list[ConditionProblem]:
+    """The expression, whose type is a number (whole, exact or not), or all that is wrong with it.
+
+    Null where a feature it reads is null, and where it divides by zero or overflows.
+    """
+    checked = _checked(text, _known(vocabulary))
+    if isinstance(checked, list):
+        return checked
+    if checked.type not in NUMERIC:
+        return [_placed(text, _not_a_number(checked.type))]
+    checker = checked.checker
+    return Expression(
+        text,
+        checked.sql,
+        checked.type,
+        frozenset(checker.columns),
+        checker.calls,
+        frozenset(checker.segments),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A text in which nothing is wrong; whether its type is the one wanted is not yet asked."""
+
+    tree: exp.Expr
+    sql: str
+    type: ColumnType | None
+    checker: Checker
+
+
+def _known(vocabulary: Vocabulary | Mapping[str, Feature]) -> Vocabulary:
+    return vocabulary if isinstance(vocabulary, Vocabulary) else Vocabulary(vocabulary)
+
+
+def _checked(text: str, known: Vocabulary) -> _Checked | list[ConditionProblem]:
     findings = _length(text)
     if not findings:
         try:
@@ -152,18 +208,8 @@ def parse(
                 checker = Checker(known)
                 result = checker.check(tree)
                 findings = checker.findings
-                if not findings and result.type != ColumnType.BOOLEAN:
-                    findings = [_not_boolean(result.type)]
                 if not findings:
-                    return Condition(
-                        text,
-                        result.sql,
-                        frozenset(checker.columns),
-                        checker.calls,
-                        frozenset(checker.segments),
-                        tuple(_loss(text, lack) for lack in lacks(tree, known, beside)),
-                        checker.depth,
-                    )
+                    return _Checked(tree, result.sql, result.type, checker)
         except RecursionError:
             findings = [_too_deep(0)]
     return [_placed(text, finding) for finding in sorted(findings, key=lambda one: one.start)]
@@ -306,6 +352,12 @@ def _likely(before: list[Token], token: Token) -> str:
 def _not_boolean(type_: ColumnType | None) -> Finding:
     kind = type_.name.lower() if type_ else "null"
     return Finding(f"the result is {kind}, not true or false", 0, "Compare it with something.")
+
+
+def _not_a_number(type_: ColumnType | None) -> Finding:
+    kind = type_.name.lower() if type_ else "null"
+    hint = "Write: case when … then 1 else 0 end." if type_ is ColumnType.BOOLEAN else ""
+    return Finding(f"the result is {kind}, not a number", 0, hint)
 
 
 def _placed(text: str, finding: Finding) -> ConditionProblem:
