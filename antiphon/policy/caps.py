@@ -1,124 +1,196 @@
-"""Caps over exact rolling windows: no window of `per` may hold more than `max` contacts.
+"""Caps and gaps of a customer: never more than `max` contacts in any window of `per`.
 
-A window is half open: two contacts exactly `per` apart do not share one. With `max` contacts
-t₁ … tₘ inside one window, a further one at p makes a window too many exactly when all m + 1 lie
-closer than `per`: max(p, tₘ) − min(p, t₁) < per, that is tₘ − per < p < t₁ + per. So every run
-of `max` neighbouring contacts forbids one open interval of time, and a planned moment is refused
-when it lies in any of its customer's intervals, whether the contacts are before or after it.
+A rolling window is half open: two contacts exactly `per` apart do not share one. With `max`
+contacts t₁ … tₘ inside one window, a further one at p makes a window too many exactly when all
+m + 1 lie closer than `per`: max(p, tₘ) − min(p, t₁) < per, that is tₘ − per < p < t₁ + per. So
+every run of `max` neighbouring contacts forbids one open interval of time, and a planned moment is
+refused when it lies in any of its customer's, whether the contacts are before or after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, get_args
+from datetime import timedelta
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from antiphon.campaigns.conversions import Calendar
 from antiphon.campaigns.models import Category, Channel
-from antiphon.campaigns.rules import Cap
-from antiphon.policy.columns import Bools, Codes, Indices, Instants, instant_texts
+from antiphon.campaigns.rules import Cap, Gap
+from antiphon.policy.columns import (
+    FOREVER,
+    Indices,
+    Instants,
+    instant_json,
+    instants_json,
+    json_object,
+    nullable_wholes,
+)
+from antiphon.policy.contacts import Contacts, ranges
+from antiphon.policy.kinds import NO_GROUP
+from antiphon.policy.leaving import Departures
 from antiphon.policy.moment import MICROSECOND
+from antiphon.policy.refusals import Refusals
+from antiphon.policy.setting import Setting
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 CATEGORIES: tuple[Category, ...] = get_args(Category)
+Wholes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Contacts:
-    """Contacts (of history, or planned): customer's row, moment, channel and category codes."""
+class Windows:
+    """Times at which one contact more would be too many: after `begin` and before `end`.
+
+    In order of customer and time. `first` and `length` say which neighbouring contacts fill the
+    window; a customer who may have none has one window without end or contacts.
+    """
 
     customer: Indices
-    at: Instants
-    channel: Codes
-    category: Codes
+    begin: Instants
+    end: Instants
+    first: npt.NDArray[np.intp]
+    length: Wholes
 
-    def where(self, chosen: Bools | npt.NDArray[np.integer[Any]]) -> "Contacts":
-        """Some of the contacts, by mask or by position."""
-        return Contacts(
-            self.customer[chosen], self.at[chosen], self.channel[chosen], self.category[chosen]
-        )
+    def around(self, at: Instants) -> npt.NDArray[np.intp]:
+        """The first window of each customer that holds their moment (`at`: by customer)."""
+        mine = at[self.customer]
+        holds = np.flatnonzero((self.begin < mine) & (mine < self.end))
+        customer = self.customer[holds]
+        return holds[
+            np.concatenate([np.ones(1, np.bool_), customer[1:] != customer[:-1]])[: len(holds)]
+        ]
 
-    def plus(self, more: "Contacts") -> "Contacts":
-        """These and more."""
-        return Contacts(
-            np.concatenate([self.customer, more.customer]),
-            np.concatenate([self.at, more.at]),
-            np.concatenate([self.channel, more.channel]),
-            np.concatenate([self.category, more.category]),
-        )
-
-    def in_order(self) -> "Contacts":
-        """By customer, then by moment."""
-        return self.where(np.lexsort((self.at, self.customer)))
-
-    def in_scope(self, cap: Cap) -> Bools:
-        """Which of them the cap counts."""
-        counted = np.ones(len(self.customer), np.bool_)
-        if cap.channel is not None:
-            counted &= np.isin(self.channel, [CHANNELS.index(one) for one in cap.channel])
-        if cap.category is not None:
-            counted &= np.isin(self.category, [CATEGORIES.index(one) for one in cap.category])
-        return counted
-
-
-class FullWindows:
-    """The intervals of time that one cap forbids, by customer; the contacts come in order."""
-
-    def __init__(self, cap: Cap, contacts: Contacts, customers: int) -> None:
-        self._cap = cap
-        counted = contacts.where(contacts.in_scope(cap))
-        customer, self._at = counted.customer, counted.at
-        per = cap.per // MICROSECOND
-        runs = max(len(customer) - cap.max + 1, 0) if cap.max else 0
-        first = np.arange(runs)
-        last = first + cap.max - 1
-        full = first[(customer[first] == customer[last]) & (self._at[last] - self._at[first] < per)]
-        self._first = full
-        self._from = self._at[full + cap.max - 1] - per
-        self._until = self._at[full] + per
-        ends = np.cumsum(np.bincount(customer[full], minlength=customers))
-        self._ends = ends.astype(np.int32)
-
-    def refused(self, candidates: Contacts) -> tuple[Bools, Indices]:
-        """Which candidates the cap refuses, and the interval that refuses each (−1: none)."""
-        found = np.full(len(candidates.customer), -1, np.int32)
-        in_scope = candidates.in_scope(self._cap)
-        if self._cap.max == 0:
-            return in_scope, found
-        open_ = np.flatnonzero(in_scope)
-        interval = self._starts[candidates.customer[open_]]
+    def ends(self, windows: npt.NDArray[np.integer]) -> Instants:
+        """When each of these customers may be written to again: the end of the window, and of
+        those that begin before it ends."""
+        at = self.end[windows]
+        place, open_ = windows + 1, np.arange(len(windows))
         while len(open_):
-            within = interval < self._ends[candidates.customer[open_]]
-            open_, interval = open_[within], interval[within]
-            at = candidates.at[open_]
-            hit = (self._from[interval] < at) & (at < self._until[interval])
-            found[open_[hit]] = interval[hit]
-            open_, interval = open_[~hit], interval[~hit] + 1
-        return found >= 0, found
-
-    @property
-    def _starts(self) -> Indices:
-        return np.concatenate([np.zeros(1, np.int32), self._ends[:-1]])
-
-    def texts(self, intervals: Indices) -> tuple[Indices, pa.Array]:
-        """The counters (JSON) of the intervals: for each the position of its text; the texts."""
-        used, place = np.unique(intervals, return_inverse=True)
-        head = f'{{"max":{self._cap.max},"per":{self._cap.per // MICROSECOND // 1_000_000}'
-        if self._cap.max == 0:
-            return place.astype(np.int32), pa.array([head + ',"contacts":[]}'])
-        first = self._first[used]
-        times = [instant_texts(self._at[first + step]) for step in range(self._cap.max)]
-        joined = pc.binary_join_element_wise(*times, '","')
-        text = pc.binary_join_element_wise(head + ',"contacts":["', joined, '"]}', "")
-        return place.astype(np.int32), text
+            inside = place[open_] < len(self.customer)
+            open_ = open_[inside]
+            here = place[open_]
+            goes_on = (self.customer[here] == self.customer[windows[open_]]) & (
+                self.begin[here] < at[open_]
+            )
+            open_, here = open_[goes_on], here[goes_on]
+            at[open_] = np.maximum(at[open_], self.end[here])
+            place[open_] += 1
+        return at
 
 
-def relevant(contacts: Contacts, caps: Sequence[Cap], planned: Instants) -> Contacts:
-    """Those contacts that can share a window with any planned moment."""
-    reach = max((cap.per // MICROSECOND for cap in caps), default=0)
-    if not len(planned) or not reach:
-        return contacts.where(np.zeros(len(contacts.at), np.bool_))
-    near = (contacts.at > planned.min() - reach) & (contacts.at < planned.max() + reach)
-    return contacts.where(near)
+def full_windows(contacts: Contacts, per: timedelta, most: Wholes) -> Windows:
+    """The rolling windows that are full; `most` contacts are allowed, by customer."""
+    length, count = per // MICROSECOND, len(contacts.at)
+    allowed = most[contacts.customer]
+    first = np.flatnonzero(allowed > 0)
+    last = first + allowed[first] - 1
+    first, last = first[last < count], last[last < count]
+    is_full = contacts.customer[first] == contacts.customer[last]
+    is_full &= contacts.at[last] - contacts.at[first] < length
+    first, last = first[is_full], last[is_full]
+    nobody = np.flatnonzero(most == 0).astype(np.int32)
+    never, nothing = np.full(len(nobody), FOREVER), np.zeros(len(nobody), np.int64)
+    return Windows(
+        np.concatenate([contacts.customer[first], nobody]),
+        np.concatenate([contacts.at[last] - length, -never]),
+        np.concatenate([contacts.at[first] + length, never]),
+        np.concatenate([first, nothing]),
+        np.concatenate([last - first + 1, nothing]),
+    )
+
+
+class CapRule:
+    """A cap, or a gap as the cap that it is, facing the contacts there are."""
+
+    def __init__(self, rule: Cap | Gap, setting: Setting, contacts: Contacts) -> None:
+        self.rule = rule
+        self._cap = rule.cap if isinstance(rule, Gap) else rule
+        self._most = most_of(self._cap, setting)
+        in_scope = setting.kinds.in_scope(self._cap)
+        groups = setting.kinds.groups(self._cap.each)
+        self._groups = np.where(in_scope, groups, NO_GROUP)
+        counted = contacts.where(self._groups[contacts.kind] != NO_GROUP)
+        group = self._groups[counted.kind]
+        if self._cap.each is not None:  # one group after another, each in order
+            order = np.argsort(group.astype(np.int16), kind="stable")
+            counted, group = counted.where(order), group[order]
+        self._counted, self._group = counted, group
+        self._known: dict[Hashable, tuple[Contacts, Windows | None]] = {}
+
+    def key(self, kind: int, begins: bool) -> Hashable | None:
+        """The group of what is counted apart."""
+        group = int(self._groups[kind])
+        return None if group == NO_GROUP else group
+
+    def refused(self, key: Hashable, departures: Departures) -> Refusals:
+        """Whose window is full at their moment."""
+        if key not in self._known:
+            self._known[key] = self._facing(key)
+        contacts, windows = self._known[key]
+        if windows is None:
+            return self._beyond(contacts, departures)
+        around = windows.around(departures.at)
+        return Refusals(
+            windows.customer[around],
+            lambda places: self._texts(contacts, windows, around[places]),
+        )
+
+    def _facing(self, key: Hashable) -> tuple[Contacts, Windows | None]:
+        assert isinstance(key, int)
+        begin, end = np.searchsorted(self._group, [key, key + 1])
+        contacts = self._counted.where(np.arange(begin, end))
+        if isinstance(self._cap.per, timedelta):
+            return contacts, full_windows(contacts, self._cap.per, self._most)
+        return contacts, None
+
+    def _beyond(self, contacts: Contacts, departures: Departures) -> Refusals:
+        """Whose period of the calendar is full."""
+        assert isinstance(self._cap.per, Calendar)
+        first, after = departures.period(self._cap.per)
+        inside = (first[contacts.customer] <= contacts.at) & (
+            contacts.at < after[contacts.customer]
+        )
+        inside_of = contacts.where(inside)
+        used = np.diff(inside_of.starts)
+        customer = np.flatnonzero(used >= self._most).astype(np.int32)
+
+        def write(places: npt.NDArray[np.int64]) -> pa.Array:
+            whose = customer[places]
+            mine, counts = inside_of.of(whose)
+            next_ = np.where(self._most[whose] > 0, after[whose], FOREVER)
+            return self._json(self._most[whose], counts, inside_of.at[mine], next_)
+
+        return Refusals(customer, write)
+
+    def _texts(
+        self, contacts: Contacts, windows: Windows, chosen: npt.NDArray[np.intp]
+    ) -> pa.Array:
+        counts = windows.length[chosen]
+        times = contacts.at[ranges(windows.first[chosen], counts)]
+        return self._json(counts, counts, times, windows.ends(chosen))
+
+    def _json(self, most: Wholes, counts: Wholes, times: Instants, next_: Instants) -> pa.Array:
+        per = self._cap.per
+        written = f'"{per.value}"' if isinstance(per, Calendar) else str(seconds(per))
+        return json_object(
+            max=pa.array(most).cast(pa.string()),
+            per=written,
+            contacts=instants_json(counts, times),
+            next=instant_json(next_),
+        )
+
+
+def most_of(cap: Cap, setting: Setting) -> Wholes:
+    """How many contacts the cap allows each customer; an expression that is null or negative
+    allows none."""
+    if isinstance(cap.max, int):
+        return np.full(setting.customers, cap.max, np.int64)
+    return np.maximum(nullable_wholes(setting.people, f"max:{cap.name}", null=0), 0)
+
+
+def seconds(length: timedelta) -> int:
+    """Whole seconds."""
+    return int(length // timedelta(seconds=1))

@@ -15,6 +15,8 @@ Instants = npt.NDArray[np.int64]
 """Microseconds since 1970, UTC."""
 
 INSTANT = pa.timestamp("us", tz="UTC")
+NEVER = np.iinfo(np.int64).min
+FOREVER = 2**62  # later than every instant, and so far from the last number that sums fit
 
 
 def texts(table: pa.Table, name: str) -> pa.Array:
@@ -41,6 +43,52 @@ def whole_numbers(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
 def instants(table: pa.Table, name: str) -> Instants:
     """The column of instants (no nulls)."""
     return _numpy(_one_piece(table.column(name).cast(INSTANT)).cast(pa.int64()))
+
+
+def nullable_instants(table: pa.Table, name: str) -> Instants:
+    """The column of instants; nulls are NEVER."""
+    column = _one_piece(table.column(name).cast(INSTANT)).cast(pa.int64())
+    return _numpy(pc.fill_null(column, NEVER))
+
+
+def nullable_numbers(table: pa.Table, name: str, *, null: float) -> npt.NDArray[np.float64]:
+    """The column of numbers; nulls, and what is no number, count as `null`."""
+    column = _one_piece(table.column(name).cast(pa.float64()))
+    values = _numpy(pc.fill_null(column, null)).astype(np.float64)
+    return np.where(np.isnan(values), null, values)
+
+
+def nullable_wholes(table: pa.Table, name: str, *, null: int) -> npt.NDArray[np.int64]:
+    """The column of whole numbers; nulls count as `null`."""
+    column = _one_piece(table.column(name).cast(pa.int64()))
+    return _numpy(pc.fill_null(column, null)).astype(np.int64)
+
+
+def instant_json(times: Instants) -> pa.Array:
+    """Instants as JSON; NEVER and FOREVER are null."""
+    is_known = (times != NEVER) & (times < FOREVER)
+    known = instant_texts(np.where(is_known, times, 0))
+    return pc.if_else(pa.array(is_known), text_json(known), "null")
+
+
+def instants_json(counts: npt.NDArray[Any], times: Instants) -> pa.Array:
+    """JSON lists of instants: the first counts[0] of them, then the next counts[1], …"""
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), instant_json(times))
+    return pc.binary_join_element_wise("[", pc.binary_join(lists, ","), "]", "")
+
+
+def text_json(words: pa.Array) -> pa.Array:
+    """Names (no quotation marks in them) as JSON."""
+    return pc.binary_join_element_wise('"', words, '"', "")
+
+
+def json_object(**fields: pa.Array | str) -> pa.Array:
+    """JSON objects; each field's JSON by row, or one for all (at least one by row)."""
+    parts: list[pa.Array | str] = []
+    for place, (name, value) in enumerate(fields.items()):
+        parts += [f'{"," if place else "{"}"{name}":', value]
+    return pc.binary_join_element_wise(*parts, "}", "")
 
 
 def instant_texts(times: Instants) -> pa.Array:

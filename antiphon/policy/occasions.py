@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from antiphon.policy.asked import Asked
 from antiphon.policy.columns import (
     INSTANT,
+    NEVER,
     Bools,
     Indices,
     Instants,
@@ -18,7 +19,6 @@ from antiphon.policy.columns import (
     texts,
     whole_numbers,
 )
-from antiphon.policy.repeats import NEVER
 from antiphon.policy.rules import MAX_ATTEMPTS
 from antiphon.states import OCCURRENCE_STATES
 

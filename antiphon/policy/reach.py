@@ -1,88 +1,174 @@
 """By which channel a customer may be reached: consent, suppression, address."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
-import pyarrow as pa
+import numpy.typing as npt
 
-from antiphon.campaigns.models import Category, Channel
-from antiphon.campaigns.rules import Policy
-from antiphon.policy.columns import Bools, Codes, flags
+from antiphon.campaigns.models import Campaign, Channel
+from antiphon.campaigns.rules import ConsentRule, SuppressRule
+from antiphon.campaigns.touches import Touch
+from antiphon.policy.caps import CHANNELS
+from antiphon.policy.columns import Bools, Codes, Indices, flags, positions, texts
+from antiphon.policy.counters import NO_COUNTER, Counters
 from antiphon.policy.rules import Rule
+from antiphon.policy.setting import Setting
 
-# What stopped a channel, in the order in which the rules are asked.
-STOPS = ("", "objected", "not_agreed", "suppressed", "no_address")
-RULE_OF_STOP = (None, Rule.CONSENT, Rule.CONSENT, Rule.SUPPRESSED, Rule.NO_ADDRESS)
+NO_CHANNEL = -1
+_COLUMN = {"preference": "preferred_channel", "response": "best_channel"}
+_EVIDENCE = ("not_confirmed", "not_proven")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a channel is closed: the rule, as decisions name it, and a word for the counters."""
+
+    rule: str
+    word: str
 
 
 @dataclass(frozen=True)
 class Reach:
-    """For each customer: position of the channel in the campaign's order (−1: none), the last
-    stop (position in STOPS) where there is none, and the code of all stops (see `stop_texts`).
-    """
+    """For each customer the channel (position in CHANNELS, NO_CHANNEL: none is open); where there
+    is none the rule (position in Reachability.rules) and the place of the counters."""
 
     channel: Codes
-    stop: Codes
-    stops: Codes
+    rule: npt.NDArray[np.int16]
+    counter: Indices
 
 
 class Reachability:
-    """Answers for (channels in order, category), computed once for each such pair."""
+    """Answers for touches, once for all that are alike: the first channel that nothing stops.
 
-    def __init__(self, people: pa.Table, policy: Policy) -> None:
-        self._people = people
-        self._consent: Mapping[Category, str] = policy.consent
-        self._known: dict[tuple[tuple[Channel, ...], Category], Reach] = {}
-        self._stops: dict[tuple[Channel, Category], Codes] = {}
+    `rules`: what may close channels. Where every channel is closed, the rule that binds is the one
+    that took the last channel away: the furthest any of them came in the order of asking.
+    """
 
-    def of(self, channels: tuple[Channel, ...], category: Category) -> Reach:
-        """The first channel that nothing stops. Where every channel is stopped, the rule that
-        binds is the one that took the last channel away: the furthest any of them came.
-        """
-        key = (channels, category)
+    def __init__(self, setting: Setting, counters: Counters) -> None:
+        self._setting, self._people, self._counters = setting, setting.people, counters
+        policy = setting.policy
+        by_category = len(policy.consent_rules) - len(policy.consents)
+        self._consents = [
+            (Rule.CONSENT.value if place < by_category else rule.title, rule)
+            for place, rule in enumerate(policy.consent_rules)
+            if rule.holds_on(setting.moment.business_day)
+        ]
+        self._suppress = [
+            rule for rule in setting.in_force(policy.suppress) if rule.channel is not None
+        ]
+        words = ("objected", "not_agreed", *_EVIDENCE)
+        self._stops = [
+            Stop("", ""),
+            *(Stop(rule.title, rule.title) for rule in self._suppress),
+            *(Stop(title, word) for title, _ in self._consents for word in words),
+            Stop(Rule.SUPPRESSED.value, Rule.SUPPRESSED.value),
+            Stop(Rule.NO_ADDRESS.value, Rule.NO_ADDRESS.value),
+        ]
+        self._place = {stop: place for place, stop in enumerate(self._stops)}
+        self._known: dict[object, Reach] = {}
+        self._closed: dict[object, npt.NDArray[np.int16]] = {}
+
+    @property
+    def rules(self) -> list[str]:
+        """The rule of each stop, '' first."""
+        return [stop.rule for stop in self._stops]
+
+    def of(self, touch: Touch) -> Reach:
+        """By which of the touch's channels each customer may be reached."""
+        campaign, channels = touch.campaign, touch.channels
+        asked = tuple(self._asked(campaign, channel) for channel in channels)
+        key = (channels, campaign.category, asked, campaign.channel_by)
         if key not in self._known:
-            stops = [self._stopped(channel, category) for channel in channels]
-            count = len(stops[0])
-            chosen = np.full(count, -1, np.int8)
-            furthest = np.zeros(count, np.int8)
-            code = np.zeros(count, np.int8)
-            for position, stop in reversed(list(enumerate(stops))):
-                chosen[stop == 0] = position
-                furthest = np.maximum(furthest, stop)
-            for stop in stops:
-                code = code * np.int8(len(STOPS)) + stop
-            self._known[key] = Reach(chosen, furthest, code)
+            self._known[key] = self._reach(touch, asked)
         return self._known[key]
 
-    def _stopped(self, channel: Channel, category: Category) -> Codes:
-        key = (channel, category)
-        if key not in self._stops:
+    def _reach(self, touch: Touch, asked: tuple[tuple[str, ...], ...]) -> Reach:
+        channels = touch.channels
+        closed = [
+            self._closed_by(touch.campaign, channel, names)
+            for channel, names in zip(channels, asked, strict=True)
+        ]
+        count, base = self._people.num_rows, len(self._stops)
+        channel = np.full(count, NO_CHANNEL, np.int8)
+        code = np.zeros(count, np.int64)
+        for name, stop in reversed(list(zip(channels, closed, strict=True))):
+            channel[stop == 0] = CHANNELS.index(name)
+        for stop in closed:
+            code = code * base + stop
+        if touch.campaign.channel_by in _COLUMN:
+            liked = texts(self._people, _COLUMN[touch.campaign.channel_by])
+            first = positions(liked, channels)
+            for place, stop in enumerate(closed):
+                channel[(first == place) & (stop == 0)] = CHANNELS.index(channels[place])
+        none = channel == NO_CHANNEL
+        rule = np.where(none, np.maximum.reduce(closed), 0).astype(np.int16)
+        known, place_of = np.unique(np.where(none, code, -1), return_inverse=True)
+        first_place = self._counters.put([self._text(channels, int(each)) for each in known])
+        counter = np.where(none, first_place + place_of, NO_COUNTER).astype(np.int32)
+        return Reach(channel, rule, counter)
+
+    def _asked(self, campaign: Campaign, channel: Channel) -> tuple[str, ...]:
+        """Names of the rules that concern a campaign on a channel."""
+        rules: list[ConsentRule | SuppressRule] = [rule for _, rule in self._consents]
+        return tuple(
+            rule.title for rule in [*self._suppress, *rules] if rule.concerns(campaign, channel)
+        )
+
+    def _closed_by(
+        self, campaign: Campaign, channel: Channel, names: tuple[str, ...]
+    ) -> npt.NDArray[np.int16]:
+        """For each customer the first stop of a channel (position in `_stops`; 0: none)."""
+        key = (channel, campaign.category, names)
+        if key not in self._closed:
             people = self._people
-            stop = np.zeros(people.num_rows, np.int8)
-            stop[~flags(people, f"{channel}_reachable", null=False)] = 4
-            stop[flags(people, f"suppressed_{channel}", null=True)] = 3
-            for code, refused in self._refused(channel, category).items():
-                stop[refused] = code
-            self._stops[key] = stop
-        return self._stops[key]
+            stop = np.zeros(people.num_rows, np.int16)
+            closed = {
+                Rule.NO_ADDRESS: ~flags(people, f"{channel}_reachable", null=False),
+                Rule.SUPPRESSED: flags(people, f"suppressed_{channel}", null=True),
+            }
+            for rule, whom in closed.items():
+                stop[whom] = self._place[Stop(rule.value, rule.value)]
+            for title, consent in reversed(self._consents):
+                if consent.concerns(campaign, channel):
+                    for word, whom in self._lacking(consent, channel, campaign.category):
+                        stop[whom] = self._place[Stop(title, word)]
+            for suppress in reversed(self._suppress):
+                if suppress.concerns(campaign, channel):
+                    bound = self._setting.bound(suppress)
+                    stop[slice(None) if bound is None else bound] = self._place[
+                        Stop(suppress.title, suppress.title)
+                    ]
+            self._closed[key] = stop
+        return self._closed[key]
 
-    def _refused(self, channel: Channel, category: Category) -> dict[int, Bools]:
-        """Whom consent stops; a category the policy does not name needs agreement."""
-        needed = self._consent.get(category, "opt_in")
-        if needed == "none":
-            return {}
-        name = f"consent_{channel}_{category}"
+    def _lacking(
+        self, rule: ConsentRule, channel: Channel, category: str
+    ) -> list[tuple[str, Bools]]:
+        """Whose consent is not what the rule needs, the gravest reason last."""
+        name, bound = f"consent_{channel}_{category}", self._setting.bound(rule)
         objected = ~flags(self._people, name, null=True)
-        if needed == "opt_out":
-            return {1: objected}
-        return {2: ~flags(self._people, name, null=False) & ~objected, 1: objected}
+        found = []
+        if rule.needs == "double_opt_in" or rule.proof or rule.separate:
+            word = _EVIDENCE[0] if rule.needs == "double_opt_in" else _EVIDENCE[1]
+            column = f"agreed:{rule.name}:{channel}:{category}"
+            found.append((word, ~flags(self._people, column, null=False)))
+        if rule.needs in ("opt_in", "double_opt_in"):
+            found.append(("not_agreed", ~flags(self._people, name, null=False)))
+        if rule.needs != "none":
+            found.append(("objected", objected))
+        return [(word, whom if bound is None else whom & bound) for word, whom in found]
+
+    def _text(self, channels: Sequence[str], code: int) -> str:
+        """{"email":"objected","sms":"no_address"}."""
+        words = []
+        for channel in reversed(channels):
+            code, stop = divmod(code, len(self._stops))
+            words.append(f'"{channel}":"{self._stops[stop].word}"')
+        return "{" + ",".join(reversed(words)) + "}"
 
 
-def stop_texts(channels: tuple[Channel, ...]) -> list[str]:
-    """Counters (JSON) of each code of `Reach.stops`: {"email":"objected","sms":"no_address"}."""
-    return [
-        "{" + ",".join(f'"{c}":"{s}"' for c, s in zip(channels, combination, strict=True)) + "}"
-        for combination in product(STOPS, repeat=len(channels))
-    ]
+def whole_suppressions(setting: Setting, campaign: Campaign) -> list[SuppressRule]:
+    """The suppress rules that concern the campaign by every channel."""
+    rules = setting.in_force(setting.policy.suppress)
+    return [rule for rule in rules if rule.channel is None and rule.concerns(campaign)]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from antiphon.campaigns.models import Campaign
 from antiphon.policy.columns import (
+    NEVER,
     Bools,
     Indices,
     Instants,
@@ -23,7 +24,6 @@ from antiphon.policy.moment import MICROSECOND, Moment
 from antiphon.policy.rules import MAX_ATTEMPTS
 from antiphon.states import OCCURRENCE_STATES
 
-NEVER = np.iinfo(np.int64).min
 _ATTEMPT_BITS = 20  # an ordinal and an attempt in one number, so that one maximum finds both
 
 

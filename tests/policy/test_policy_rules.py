@@ -30,7 +30,8 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.chance import keyed_numbers
-from antiphon.policy.decide import DECISIONS, judge
+from antiphon.policy.decide import judge
+from antiphon.policy.decisions import DECISIONS, SURVIVORS
 from antiphon.policy.moment import Moment
 from antiphon.policy.settle import settle
 
@@ -168,6 +169,7 @@ def test_a_cap_counts_contacts_before_and_after_and_not_what_never_left() -> Non
         "max": 1,
         "per": 7 * 86400,
         "contacts": ["2026-05-05T09:00:00Z"],
+        "next": "2026-05-12T09:00:00Z",
     }
     assert decision(NOW + 7 * DAY - DAY / 24, "planned")["rule"] == "cap:weekly"
     for state in ("refused", "withdrawn", "expired", "control"):
@@ -256,7 +258,7 @@ def test_a_limit_cuts_by_chance_and_counts_what_the_day_has_already() -> None:
     decisions = decide(world, buckets=4)
     assert len(messages(decisions, world)) == 6, "control rows count: the cut comes first"
     cut = next(row for row in decisions.values() if row["rule"] == "limit")
-    assert json.loads(cut["counters"]) == {"max": 10, "used": 4}
+    assert json.loads(cut["counters"]).items() >= {"max": 10, "used": 4}.items()
     assert (cut["arm"], cut["occurrence_key"], cut["channel"]) == (None, None, "email")
 
 
@@ -357,8 +359,9 @@ def test_two_rows_of_one_customer_are_refused() -> None:
 def test_nobody_is_an_answer_of_the_right_columns() -> None:
     judged = judge(people([]), history(), [Touch(campaign())], policy(), MOMENT, salt="s")
     settled = settle([], [Touch(campaign())], policy(), MOMENT, salt="s")
-    for table in (judged.survivors, judged.held, settled):
-        assert table.schema == DECISIONS
+    tables_ = ((judged.survivors, SURVIVORS), (judged.held, DECISIONS), (settled, DECISIONS))
+    for table, schema in tables_:
+        assert table.schema == schema
         assert table.num_rows == 0
 
 

@@ -50,7 +50,7 @@ def test_a_cap_says_what_is_allowed_and_what_was_sent() -> None:
     ]
     assert said(world(*sent, policy=rules)) == (
         "not written to: you may send 2 promo messages in 10 days (rule promo-week);"
-        " sent or planned on 3 and 7 May"
+        " sent or planned on 3 and 7 May; next possible moment: 13 May 11:00"
     )
 
 
@@ -69,7 +69,8 @@ def test_days_are_those_of_the_zone_with_months_and_years_said_once() -> None:
         for m in moments
     ]
     assert said(world(*sent, policy=rules)).endswith(
-        "on 30 December 2025, 30 April, 1 and 2 May 2026"
+        "on 30 December 2025, 30 April, 1 and 2 May 2026; next possible moment: "
+        "25 September 2028 11:00"
     )
 
 
