@@ -136,16 +136,16 @@ def _strata(basis: Basis) -> Iterator[AuditQuery]:
             continue
         treated = 1 - one.control
         shares = {arm: share * treated for arm, share in one.arms.items()}
+        late = basis.late.get(one.campaign, 0)
+        twice = 1 if len(shares) == 1 else 2  # control is rounded first, then the variants
         values = ", ".join(
-            f"({literal(arm)}, {share!r}::DOUBLE)"
+            f"({literal(arm)}, {share!r}::DOUBLE, {late + (1 if arm == 'control' else twice)})"
             for arm, share in {"control": one.control, **shares}.items()
         )
-        late = basis.late.get(one.campaign, 0)
-        slack = 1 if len(shares) == 1 else 2  # control is rounded first, then the variants
         yield AuditQuery(
             "strata",
             f"""
-            WITH shares(arm, share) AS (VALUES {values}),
+            WITH shares(arm, share, slack) AS (VALUES {values}),
             drawn AS (
                 SELECT s.{quoted(f"stratum:{one.strata}")} AS stratum, x.arm
                 FROM audit_log x JOIN audit_people s ON s.customer_id = x.customer_id
@@ -158,7 +158,7 @@ def _strata(basis: Basis) -> Iterator[AuditQuery]:
                 coalesce(c.held, 0) AS found, z.size * h.share AS allowed
             FROM sizes z CROSS JOIN shares h
             LEFT JOIN counts c ON c.stratum = z.stratum AND c.arm = h.arm
-            WHERE abs(coalesce(c.held, 0) - z.size * h.share) >= {slack} + {late} - 1e-6
+            WHERE abs(coalesce(c.held, 0) - z.size * h.share) >= h.slack - 1e-6
             """,
         )
 

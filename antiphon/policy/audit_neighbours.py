@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from antiphon.campaigns.rules import Exclusion
+from antiphon.campaigns.rules import ChainLimit, Exclusion
 from antiphon.policy.audit_queries import AuditQuery, Basis, length_us, texts
 from antiphon.quoting import literal
 
@@ -14,7 +14,7 @@ BESIDE = """c.customer_id = x.customer_id AND c.message_id <> x.message_id AND c
 
 
 def exclusions(basis: Basis) -> Iterator[AuditQuery]:
-    """No contact of a customer is of another group and of none of the message's own."""
+    """Whoever got one of these got none that is in other groups, whichever came first."""
     for rule in basis.in_force(basis.policy.exclusions):
         if groups := _groups(rule, basis):
             near = "" if rule.per is None else f"AND abs(c.us - x.us) < {length_us(rule.per)}"
@@ -27,7 +27,7 @@ def exclusions(basis: Basis) -> Iterator[AuditQuery]:
                 FROM audit_log x JOIN grouped own ON own.campaign = x.campaign
                 JOIN audit_log c ON {BESIDE} {near} AND {scope}
                 JOIN grouped other ON other.campaign = c.campaign
-                WHERE {basis.bound(rule)} AND NOT list_has_any(own.groups, other.groups)
+                WHERE {basis.bound(rule)} AND own.groups <> other.groups
                 GROUP BY x.message_id
                 """,
             )
@@ -73,13 +73,15 @@ def chain_limits(basis: Basis) -> Iterator[AuditQuery]:
             WITH begun AS (
                 SELECT x.message_id, x.customer_id, x.campaign, x.is_contact, x.is_exempt
                 FROM audit_log x
-                WHERE x.is_planned AND x.campaign IN {texts(chains)} AND NOT EXISTS (
+                WHERE x.is_planned AND x.campaign IN {texts(chains)} AND {basis.scope(rule)}
+                    AND NOT EXISTS (
                     SELECT 1 FROM audit_log c WHERE NOT c.is_planned AND c.is_said
                         AND c.campaign = x.campaign AND c.anchor = x.anchor AND c.unit = x.unit)
             ),
             present AS (
                 SELECT customer_id, campaign FROM enrolments
-                WHERE left_at IS NULL AND customer_id IN (SELECT customer_id FROM audit_people)
+                WHERE left_at IS NULL AND {_concerns(rule, basis)}
+                    AND customer_id IN (SELECT customer_id FROM audit_people)
             ),
             others AS (
                 SELECT b.message_id, e.campaign FROM begun b
@@ -96,3 +98,14 @@ def chain_limits(basis: Basis) -> Iterator[AuditQuery]:
             GROUP BY x.message_id HAVING count(others.campaign) >= {rule.max}
             """,
         )
+
+
+def _concerns(rule: ChainLimit, basis: Basis) -> str:
+    """Whether a chain (`campaign`) is in the rule's scope; of one that has no file any more only
+    its name is known."""
+    inside = [one.campaign for one in basis.known if rule.concerns(one)]
+    named = "true" if rule.campaign is None else f"campaign IN {texts(rule.campaign)}"
+    if rule.tag is not None or rule.category is not None:
+        return f"campaign IN {texts(inside)}"
+    known = texts([one.campaign for one in basis.known])
+    return f"(campaign IN {texts(inside)} OR (campaign NOT IN {known} AND {named}))"

@@ -50,7 +50,7 @@ def cool_downs(basis: Basis) -> Iterator[AuditQuery]:
 
 
 def _cool_down(rule: CoolDown, basis: Basis) -> str:
-    """Messages of this run do not count but for exempt ones, which were there before it chose."""
+    """What the run itself planned is no matter of it: nobody could have ignored that yet."""
     return f"""
         WITH answers AS (
             SELECT customer_id, max(epoch_us(occurred_at)) AS us FROM responses
@@ -60,7 +60,7 @@ def _cool_down(rule: CoolDown, basis: Basis) -> str:
         ),
         counted AS (
             SELECT x.customer_id, x.us FROM audit_log x
-            WHERE {basis.scope(rule)} AND x.is_counted AND (NOT x.is_planned OR x.is_exempt)
+            WHERE {basis.scope(rule)} AND x.is_counted AND NOT x.is_planned
         ),
         seen AS (
             SELECT x.message_id, x.customer_id, x.us AS own_us, c.us,
