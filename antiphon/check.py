@@ -38,6 +38,7 @@ from antiphon.campaigns.rhythm import rhythm_problems
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import touches
 from antiphon.check_conditions import ConditionsCheck
+from antiphon.check_policy import PolicyCheck
 from antiphon.check_sources import SourcesCheck
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
@@ -100,6 +101,7 @@ class _Checker:
             yield from self._sources_check.problems()
         yield from self.conditions.problems()
         yield from self._policy()
+        yield from PolicyCheck(self.drafted, self.conditions).problems()
         for name, campaign in self.drafted.under(CAMPAIGNS, Campaign).items():
             yield from self._campaign(campaign_file(name), campaign)
             yield from self._message(campaign_file(name), campaign)
@@ -124,13 +126,8 @@ class _Checker:
         policy = self.drafted.get(POLICY, Policy)
         if policy is None:
             return
-        names = [cap.name for cap in policy.caps]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                hint = "Decisions name the cap that held a message back: each needs its own name."
-                path: Path = ("caps", index, "name")
-                yield self.positions.problem(POLICY, path, f"two caps are called {name!r}", hint)
         yield from self._repeated(POLICY, ("exempt",), policy.exempt)
+        yield from self._repeated(POLICY, ("uncounted",), policy.uncounted)
 
     def _repeated(self, file: str, path: Path, values: tuple[str, ...]) -> Iterator[Problem]:
         for index, value in enumerate(values):

@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from antiphon.audience.conditions import Condition, ConditionProblem, Loss, parse
+from antiphon.audience.conditions import (
+    Condition,
+    ConditionProblem,
+    Expression,
+    Loss,
+    parse,
+    parse_number,
+)
 from antiphon.audience.definitions import DERIVED, DefinitionProblem, Definitions, define
 from antiphon.audience.dictionary import Feature, dictionary
 from antiphon.campaigns.complaints import nearest
@@ -25,6 +32,7 @@ class ConditionsCheck:
     judged: dict[tuple[str, str, str], Condition | list[ConditionProblem]] = field(
         default_factory=dict
     )
+    numbers: dict[str, Expression | list[ConditionProblem]] = field(default_factory=dict)
 
     def problems(self) -> Iterator[Problem]:
         """Of feature files, definitions, audiences and chains."""
@@ -141,6 +149,30 @@ class ConditionsCheck:
         else:
             for loss in found.losses:
                 yield self._in_text(file, path, loss, is_warning=True)
+
+    def rule(self, file: str, path: Path, where: str, segment: str | None) -> Iterator[Problem]:
+        """What is wrong with the condition of a rule of the policy, and whom it may lose."""
+        yield from self._condition(file, path, where, segment=segment)
+
+    def number(self, file: str, path: Path, text: str) -> Iterator[Problem]:
+        """What is wrong with an expression that is to yield a number."""
+        if self.features is None:
+            return
+        if text not in self.numbers:
+            self.numbers[text] = parse_number(text, self.defined[0].vocabulary())
+        found = self.numbers[text]
+        for wrong in found if isinstance(found, list) else ():
+            yield self._in_text(file, path, wrong)
+
+    def segment(self, file: str, path: Path, name: str) -> Iterator[Problem]:
+        """Whether there is such a segment."""
+        yield from self._segment_named(file, path, name)
+
+    def is_constant(self, where: str, segment: str | None = None) -> bool:
+        """Whether a condition judged before asks nothing of the customer."""
+        beside = self.defined[0].segments.get(segment) if segment else None
+        found = self.judged.get((where, "", beside.text if beside else ""))
+        return isinstance(found, Condition) and not (found.columns or found.calls)
 
     def _in_text(
         self,
