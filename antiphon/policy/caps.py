@@ -28,7 +28,7 @@ from antiphon.policy.columns import (
     json_object,
     nullable_wholes,
 )
-from antiphon.policy.contacts import Contacts, ranges
+from antiphon.policy.contacts import Contacts, first_of_each, ranges
 from antiphon.policy.kinds import NO_GROUP
 from antiphon.policy.leaving import Departures
 from antiphon.policy.moment import MICROSECOND
@@ -58,15 +58,12 @@ class Windows:
         """The first window of each customer that holds their moment (`at`: by customer)."""
         mine = at[self.customer]
         holds = np.flatnonzero((self.begin < mine) & (mine < self.end))
-        customer = self.customer[holds]
-        return holds[
-            np.concatenate([np.ones(1, np.bool_), customer[1:] != customer[:-1]])[: len(holds)]
-        ]
+        return holds[first_of_each(self.customer[holds])]
 
     def ends(self, windows: npt.NDArray[np.integer]) -> Instants:
         """When each of these customers may be written to again: the end of the window, and of
         those that begin before it ends."""
-        at = self.end[windows]
+        at: Instants = self.end[windows]
         place, open_ = windows + 1, np.arange(len(windows))
         while len(open_):
             inside = place[open_] < len(self.customer)

@@ -12,6 +12,7 @@ from antiphon.policy.columns import Indices, nullable_numbers, texts
 from antiphon.policy.decisions import Extras
 from antiphon.policy.households import household_columns
 from antiphon.policy.kinds import Kind
+from antiphon.policy.moving import movable_until
 from antiphon.policy.past import Past
 from antiphon.policy.rulebook import Begun, Rulebook
 from antiphon.policy.rules import Rule
@@ -27,13 +28,15 @@ class Choosing:
         pairs: Candidates,
         setting: Setting,
         past: Past,
+        *,
         rulebook: Rulebook,
         arms: Arms,
         names: RuleNames,
     ) -> None:
         self._pairs, self._setting, self._past = pairs, setting, past
         self._rulebook, self._arms, self._names = rulebook, arms, names
-        self._contacts = past.contacts(setting.policy, setting.customers)
+        self._before = past.contacts(setting.policy, setting.customers)
+        self._contacts = self._before
         self._begun: Begun = (np.zeros(0, np.int32), pa.array([], pa.string()))
         self._kind = self._kinds()
         touches = pairs.asked.touches
@@ -87,7 +90,9 @@ class Choosing:
         columns = household_columns(setting.policy, setting.moment)
         return Extras(
             value=self.worth(rows),
-            movable_until=self._pairs.planned[rows],
+            movable_until=movable_until(
+                self._pairs, rows, self._before, setting, self._rulebook.leaving
+            ),
             stratum=self._strata(rows),
             columns={name: setting.people.column(name).take(customer) for name in columns},
         )

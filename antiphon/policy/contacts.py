@@ -76,6 +76,12 @@ def ranges(first: npt.NDArray[Any], counts: npt.NDArray[Any]) -> Chosen:
     return np.repeat(first - before, counts) + np.arange(int(counts.sum()))
 
 
+def first_of_each(customer: Indices) -> Chosen:
+    """Positions of the first contact of every customer, of contacts in order."""
+    is_first = np.append(np.ones(1, np.bool_), customer[1:] != customer[:-1])
+    return np.flatnonzero(is_first[: len(customer)])
+
+
 def last_of_each(customer: Indices) -> Chosen:
     """Positions of the last contact of every customer, of contacts in order."""
     return np.flatnonzero(

@@ -93,11 +93,21 @@ def judge(
     arms = Arms([touch.campaign for touch in touches], policy, moment, salt, numbers)
     due = first_open(OCCASIONS.empty_table() if occasions is None else occasions, history, asked)
     spoken = Occurrences(history, unit, asked.names, moment)
-    expansion = Expansion(asked, setting, names, leaving, spoken, due, arms, brakes or {})
+    expansion = Expansion(
+        asked,
+        setting,
+        names,
+        leaving=leaving,
+        occurrences=spoken,
+        occasions=due,
+        arms=arms,
+        brakes=brakes or {},
+    )
     pairs = expansion.candidates()
     if setting.in_force(policy.chains):
         pairs.begins = beginnings(pairs, due, history, past)
-    choosing = Choosing(pairs, setting, past, Rulebook(setting, names, leaving), arms, names)
+    rulebook = Rulebook(setting, names, leaving)
+    choosing = Choosing(pairs, setting, past, rulebook=rulebook, arms=arms, names=names)
     choosing.choose()
     words = Words(names.all, arms.words, Cells(people, touches), due)
     winners, losers = pairs.open(), np.flatnonzero(pairs.rule >= 0)

@@ -4,8 +4,9 @@ In the order in which they are asked: running, brakes, test group, suppress rule
 suppression and address, times, repeat rule, attempts; at last the second of two steps of a chain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ from antiphon.policy.reach import NO_CHANNEL, Reachability, whole_suppressions
 from antiphon.policy.repeats import Occurrences, last_texts
 from antiphon.policy.rules import MAX_ATTEMPTS, Rule
 from antiphon.policy.setting import Setting
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Expansion:
         asked: Asked,
         setting: Setting,
         names: RuleNames,
+        *,
         leaving: Leaving,
         occurrences: Occurrences,
         occasions: Occasions,
@@ -299,7 +303,7 @@ def times_for(setting: Setting, touch: Touch, channel: str) -> tuple[int, ...]:
     )
 
 
-def _joined(parts: list[npt.NDArray[np.generic]], of: type) -> npt.NDArray[np.generic]:
+def _joined(parts: Iterable[npt.NDArray[Number]], of: type[Number]) -> npt.NDArray[Number]:
     return np.concatenate([np.zeros(0, of), *parts])
 
 

@@ -44,7 +44,7 @@ class Rulebook:
     """The rules on contacts that hold today, in the order in which they are asked."""
 
     def __init__(self, setting: Setting, names: RuleNames, leaving: Leaving) -> None:
-        self._setting, self._names, self._leaving = setting, names, leaving
+        self._setting, self._names, self.leaving = setting, names, leaving
         self._classes: dict[tuple[int, str], tuple[int, Departures]] = {}
 
     def hold(
@@ -83,7 +83,7 @@ class Rulebook:
         if key not in self._classes:
             of = pairs.asked.touches[touch]
             kind = self._setting.kinds.number(Kind(of.name, channel, of.campaign.category))
-            departures = self._leaving.under(times_for(self._setting, of, channel))
+            departures = self.leaving.under(times_for(self._setting, of, channel))
             self._classes[key] = kind, departures
         return self._classes[key]
 

@@ -16,7 +16,7 @@ class Slots:
     """Slots by customer and business day, of those days on which something is planned."""
 
     def __init__(self, moment: Moment, planned: Instants, customers: int, per_day: int) -> None:
-        self._starts = _day_starts(moment, int(planned.max(initial=moment.planned_at)))
+        self._starts = day_starts(moment, int(planned.max(initial=moment.planned_at)))
         days = np.searchsorted(self._starts, planned, side="right") - 1
         is_used = np.bincount(days, minlength=len(self._starts)) > 0
         self._days = int(is_used.sum())
@@ -48,7 +48,7 @@ class Slots:
         return self._winner[places]
 
 
-def _day_starts(moment: Moment, last: int) -> Instants:
+def day_starts(moment: Moment, last: int) -> Instants:
     """First moments of the business days from that of the run to the one that holds `last`, and of
     the next."""
     zone = ZoneInfo(moment.zone)
