@@ -44,7 +44,9 @@ class Arms:
             moment.zone,
         )
         self._exempt = np.array([c.category in policy.exempt for c in campaigns], np.bool_)
-        self._shares = np.array([0.0 if c.strata else c.control for c in campaigns])
+        self._shares = np.array(
+            [0.0 if is_stratified(c, policy) else c.control for c in campaigns], np.float64
+        )
         variants = {name for campaign in campaigns for name in campaign.arms}
         self.words = [UNIVERSAL_ARM, CONTROL_ARM, *sorted(variants)]
 
@@ -148,6 +150,12 @@ class Arms:
         names = [period_of(date.fromordinal(int(day)), length) for day in known]
         for name in dict.fromkeys(names):
             yield name, rows[np.array([each == name for each in names])[place]]
+
+
+def is_stratified(campaign: Campaign, policy: Policy) -> bool:
+    """Whether control and variants are drawn in exact shares, once all survivors are known."""
+    is_exempt = campaign.category in policy.exempt
+    return campaign.strata is not None and campaign.repeat_after is None and not is_exempt
 
 
 def layer_shares(layer: Layer) -> dict[str, float]:

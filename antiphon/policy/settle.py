@@ -1,19 +1,29 @@
-"""What crosses customers: limits, applied to the survivors of all buckets in one order."""
+"""What crosses customers, applied to the survivors of all buckets in one order.
 
-from collections.abc import Mapping, Sequence
+First the caps and gaps of households, then the campaigns' limits, warm-up and capacity; arms of
+stratified campaigns are drawn among those who are left. Nothing depends on the order of rows, nor
+on how customers are bucketed.
+"""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.chance import Numbers, keyed_numbers
-from antiphon.policy.columns import instants, one_of, positions, same, texts
+from antiphon.policy.columns import instants
 from antiphon.policy.decide import DECISIONS, Judged
+from antiphon.policy.hours import hours_around
+from antiphon.policy.household_caps import Households
+from antiphon.policy.households import SHARED
 from antiphon.policy.moment import Moment
-from antiphon.policy.rules import Outcome, Rule
-from antiphon.policy.usage import total
+from antiphon.policy.strata import draw
+from antiphon.policy.survivors import Survivors, read
+from antiphon.policy.usage import counted_since, total
+from antiphon.policy.volumes import Earlier, Volumes
 
 
 def settle(
@@ -24,68 +34,46 @@ def settle(
     *,
     salt: str,
     numbers: Numbers = keyed_numbers,
+    campaigns: Iterable[Campaign] | None = None,
 ) -> pa.Table:
     """The survivors of all buckets, those beyond a limit held (DECISIONS).
 
-    A campaign's limit counts control rows too: it cuts what would be sent, by a stable order by
-    chance.
+    A row that capacity moved to a later hour may stand too near another of its household: these
+    households are asked once more. `campaigns`: whose tags and offers are known, all of the
+    configuration (absent: those of the touches). Where money is limited, the rows that stay come
+    in the order in which it is spent.
     """
-    table = pa.concat_tables(
-        [DECISIONS.empty_table(), *(one.survivors.select(DECISIONS.names) for one in judged)]
-    )
-    most = {touch.name: touch.campaign.limits.messages_per_day for touch in touches}
-    used_today = _used_today(total([one.used for one in judged]), moment)
-    campaign = positions(texts(table, "campaign"), list(most))
-    counts = np.bincount(campaign, minlength=len(most))
-    room = {
-        position: max(limit - used_today.get(name, 0), 0)
-        for position, (name, limit) in enumerate(most.items())
-        if limit is not None
-    }
-    over = [position for position, left in room.items() if counts[position] > left]
-    if not over:
-        return table
-    rows = np.flatnonzero(np.isin(campaign, over))
-    units = table.column("unit").take(pa.array(rows)).cast(pa.string()).combine_chunks()
-    names = table.column("campaign").take(pa.array(rows)).cast(pa.string()).combine_chunks()
-    drawn = numbers("limit", [salt, names, units])
-    kept = np.ones(table.num_rows, np.bool_)
-    for position in over:
-        mine = campaign[rows] == position
-        kept[rows[mine][np.argsort(drawn[mine], kind="stable")[room[position] :]]] = False
-    cut = table.filter(pa.array(~kept))
-    counters = [
-        f'{{"max":{limit},"used":{used_today.get(name, 0)}}}' for name, limit in most.items()
-    ]
-    beyond = one_of(campaign[~kept], counters, pa.int32())
-    return pa.concat_tables([table.filter(pa.array(kept)), _beyond(cut, beyond)])
+    table = _joined([one.survivors for one in judged])
+    speaking = {touch.name: touch.campaign for touch in touches}
+    everyone = {one.campaign: one for one in campaigns or ()} | speaking
+    rows = read(table, speaking, policy, moment, salt=salt, numbers=numbers)
+    shared = pa.concat_tables([SHARED.empty_table(), *(one.shared for one in judged)])
+    households = Households(rows, shared, everyone)
+    households.refuse()
+    moved = Volumes(rows, _earlier(judged, rows), everyone).cut()
+    if moved.any():
+        households.refuse(moved)
+    kept, held = rows.settled()
+    kept = draw(kept, rows.campaigns, policy, salt=salt, numbers=numbers)
+    if spends(policy, rows.campaigns):
+        kept = kept.take(pa.array(np.argsort(rows.place.of[rows.open])))
+    return pa.concat_tables([kept.select(DECISIONS.names), held.select(DECISIONS.names)])
 
 
-def _used_today(used: pa.Table, moment: Moment) -> Mapping[str, int]:
-    """Campaign → messages and control rows of the day that holds `as_of`."""
-    begin, end = moment.day_bounds()
-    dated = used.filter(pc.is_valid(used["hour_at"]))
-    at = instants(dated, "hour_at")
-    today = dated.filter(pa.array((begin <= at) & (at < end)))
-    summed = today.group_by("campaign").aggregate([("messages", "sum")])
-    return dict(
-        zip(summed["campaign"].to_pylist(), summed["messages_sum"].to_pylist(), strict=True)
-    )
+def spends(policy: Policy, campaigns: Sequence[Campaign]) -> bool:
+    """Whether money is limited."""
+    return bool(policy.budgets) or any(one.limits.money_per_day is not None for one in campaigns)
 
 
-def _beyond(table: pa.Table, counters: pa.Array) -> pa.Table:
-    """Rows cut by their campaign's limit."""
-    kept = ("campaign", "step", "cell", "customer_id", "unit", "channel", "planned_at", "due_at")
-    columns = {name: table.column(name) for name in kept}
-    length = table.num_rows
-    anchor = table.column("anchor")
-    columns |= {
-        "outcome": same(Outcome.HELD, length),
-        "rule": same(Rule.LIMIT, length),
-        "counters": counters,
-        "anchor": pc.if_else(pc.is_valid(columns["due_at"]), anchor, None),
-    }
-    return pa.table(
-        [columns.get(field.name, pa.nulls(length, field.type)) for field in DECISIONS],
-        schema=DECISIONS,
-    )
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    full = [one for one in tables if one.num_rows]
+    return pa.concat_tables(full) if full else DECISIONS.empty_table()
+
+
+def _earlier(judged: Sequence[Judged], rows: Survivors) -> Earlier:
+    """What earlier runs used, with the hours of that and of what is planned now."""
+    used = total([one.used for one in judged])
+    dated = used.filter(used["hour_at"].is_valid())
+    since = counted_since(rows.policy, rows.moment)
+    around = [np.array([since, rows.moment.planned_at]), rows.planned, instants(dated, "hour_at")]
+    return Earlier.of(used, hours_around(rows.moment.zone, np.concatenate(around)))

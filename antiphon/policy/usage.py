@@ -55,11 +55,7 @@ def used_by(history: pa.Table, policy: Policy, moment: Moment) -> pa.Table:
     is_old = at < since
     hours = hours_around(moment.zone, at[~is_old])
     hour_at = hours.starts[hours.of(np.where(is_old, hours.starts[0], at))]
-    cost = (
-        pc.fill_null(rows["cost_e4"].cast(pa.int64()), 0)
-        if "cost_e4" in rows.column_names
-        else pa.array(np.zeros(rows.num_rows, np.int64))
-    )
+    cost = pc.fill_null(rows["cost_e4"].cast(pa.int64()), 0)
     return total(
         [
             pa.table(
