@@ -277,6 +277,12 @@ class PolicyCheck:
         sources = self.drafted.get(SOURCES, Sources)
         return [*sources.sources.values()] if sources else []
 
+    def _written(self, key: str) -> list[str]:
+        """Names below a key of the policy as it is written, those that are wrong too."""
+        document = self.drafted.positions.get(POLICY)
+        written = (document.values or {}).get(key) if document else None
+        return [*written] if isinstance(written, dict) else []
+
     def _layers(self, policy: Policy) -> Iterator[Fault]:
         used = {campaign.test.layer for _, campaign in self._campaigns if campaign.test}
         for name, layer in policy.tests.items():
@@ -294,7 +300,9 @@ class PolicyCheck:
         """What a campaign names of the policy, of the segments and of the features."""
         if campaign.test:
             layer = policy.tests.get(campaign.test.layer)
-            if layer is None:
+            if layer is None and campaign.test.layer in self._written("tests"):
+                pass  # what is wrong with the layer is answered at its place
+            elif layer is None:
                 message = f"no layer {campaign.test.layer!r} below 'tests:' in {POLICY}"
                 layers = [*policy.tests]
                 hint = nearest(campaign.test.layer, layers) if layers else "Write it there."
@@ -361,7 +369,7 @@ def _channels(campaign: Campaign, scene: Scene) -> Iterable[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
+    return ", ".join(dict.fromkeys(names)) or "none"
 
 
 def _leaves(values: object, path: Path = ()) -> Iterator[tuple[Path, object]]:

@@ -557,3 +557,15 @@ def test_the_whole_answer_to_a_bad_policy(name: str) -> None:
     if os.environ.get("ANTIPHON_WRITE_GOLDEN"):
         (folder / "expected.txt").write_text(answer, encoding="utf-8")
     assert answer == (folder / "expected.txt").read_text(encoding="utf-8")
+
+
+def test_what_is_wrong_with_the_policy_hides_none_of_its_other_mistakes() -> None:
+    head = HEAD.replace("promo: opt_in", "promo: opt-in").replace("[service]", "[servce]")
+    policy = "tests: {copy: {groups: {a: 0}}}\ncaps: [{name: a, max: 1, per: 7 days, tag: q}]\n"
+    asked = SECOND + "test: {layer: copy, group: a}\n"
+    assert [(one.path, one.message) for one in _problems(policy, {"second": asked}, head)] == [
+        (POLICY, "'promo' cannot be 'opt-in'"),
+        (POLICY, "item 1 of 'exempt' cannot be 'servce'"),
+        (POLICY, "'a' must be more than 0"),
+        (POLICY, "no tag 'q' of any campaign"),
+    ]

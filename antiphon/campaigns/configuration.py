@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from antiphon.audience.definitions import Definitions
-from antiphon.audience.dictionary import Feature
 from antiphon.campaigns.complaints import complaints, nearest, word_spot
 from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.documents import parse
@@ -27,6 +26,10 @@ from antiphon.campaigns.rules import RULES, Pack, Policy, PolicyRule, Rules
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles
+
+if TYPE_CHECKING:
+    from antiphon.audience.definitions import Definitions
+    from antiphon.audience.dictionary import Feature
 
 M = TypeVar("M", bound=Model)
 
@@ -61,6 +64,13 @@ def expectations_file(entity: str) -> str:
     return f"{EXPECTATIONS}/{entity}.yaml"
 
 
+def _none_yet() -> "Definitions":
+    """Imported late: with them comes what reads conditions, which a look at the past needs not."""
+    from antiphon.audience.definitions import Definitions  # noqa: PLC0415
+
+    return Definitions()
+
+
 @dataclass(frozen=True)
 class Configuration:
     """The configuration of one run. `check.load` fills `definitions`; `read` leaves them empty.
@@ -75,10 +85,10 @@ class Configuration:
     policy: Policy
     campaigns: dict[str, Campaign]
     expectations: dict[str, Expectations]
-    definitions: Definitions = field(default_factory=Definitions)
+    definitions: "Definitions" = field(default_factory=_none_yet)
 
     @property
-    def features(self) -> dict[str, Feature]:
+    def features(self) -> dict[str, "Feature"]:
         """Every column a condition or template may name, derived ones too."""
         return self.definitions.features
 
@@ -118,8 +128,8 @@ class Draft:
             for number, rule in zip(kept, getattr(rules, section), strict=False):
                 yield section, number, rule
 
-    def configuration(self) -> Configuration | None:
-        """The whole, if every file was read."""
+    def configuration(self, *, with_definitions: bool = True) -> Configuration | None:
+        """The whole, if every file was read; `definitions` is None where nobody will ask it."""
         settings, sources = self.get(SETTINGS, Settings), self.get(SOURCES, Sources)
         segments, policy = self.get(SEGMENTS, Segments), self.get(POLICY, Policy)
         if not (settings and sources and segments and policy) or any(
@@ -135,6 +145,7 @@ class Draft:
             policy.with_packs(tuple(packs[name] for name in policy.packs)),
             self.under(CAMPAIGNS, Campaign),
             self.under(EXPECTATIONS, Expectations),
+            _none_yet() if with_definitions else cast("Definitions", None),
         )
 
 
@@ -248,32 +259,51 @@ def _validate(
         details = error.errors(include_url=False)
         problems += complaints(document, model, details)
     spared: Any = dict(values)
-    for detail in details:
-        path = detail["loc"]
-        if path[0] in RULES and len(path) > 1 and issubclass(model, Rules):
-            drafted.left_out.setdefault(document.path, set()).add((str(path[0]), int(path[1])))
-            continue
-        if model is Segments and len(path) > 1:
-            path = path[:2]  # the other definitions are as good as before
-        elif detail["type"] != "extra_forbidden" or model is Sources:
-            return None  # without a source, its columns would be missing elsewhere
+    for path in sorted({_wrong_part(model, values, one) for one in details}, key=_last_first):
+        if not path:
+            return None
+        if issubclass(model, Rules) and path[0] in RULES and len(path) == 2:
+            section, number = path
+            drafted.left_out.setdefault(document.path, set()).add((str(section), int(number)))
         spared = _without(spared, path)
-    for section, number in sorted(drafted.left_out.get(document.path, ()), reverse=True):
-        rules = spared[section]
-        spared = spared | {section: [*rules[:number], *rules[number + 1 :]]}
     try:
         return model.model_validate(spared)
     except ValidationError:
         return None
 
 
-def _without(values: Any, path: tuple[str | int, ...]) -> Any:
-    """A copy of the values without the key at the path."""
-    if not isinstance(values, dict) or path[0] not in values:
+Place = tuple[str | int, ...]
+
+
+def _wrong_part(model: type[Model], values: Mapping[str, Any], detail: ErrorDetails) -> Place:
+    """What to leave out so that the rest of the file can be judged; () where nothing can be."""
+    path = detail["loc"]
+    if issubclass(model, Segments | Rules):
+        # The other definitions and rules are as good as before.
+        return path[:2] if isinstance(values.get(str(path[0])), dict | list) else path[:1]
+    # Without a source, its columns would be missing elsewhere.
+    is_unknown = detail["type"] == "extra_forbidden" and model is not Sources
+    return path if is_unknown else ()
+
+
+def _last_first(path: Place) -> list[tuple[int, str]]:
+    """The last items of a list come first, so that those before them keep their numbers."""
+    return [(-one, "") if isinstance(one, int) else (0, one) for one in path]
+
+
+def _without(values: Any, path: Place) -> Any:
+    """A copy of the values without what is at the path; a need of consent becomes the usual."""
+    key, rest = path[0], path[1:]
+    if isinstance(values, list) and isinstance(key, int):
+        kept = [_without(values[key], rest)] if rest else []
+        return [*values[:key], *kept, *values[key + 1 :]]
+    if not isinstance(values, dict) or key not in values:
         return values
-    if len(path) == 1:
-        return {key: value for key, value in values.items() if key != path[0]}
-    return values | {path[0]: _without(values[path[0]], path[1:])}
+    if path[0] == "consent" and rest:
+        return values | {key: values[key] | {rest[0]: "opt_in"}}
+    if rest:
+        return values | {key: _without(values[key], rest)}
+    return {name: value for name, value in values.items() if name != key}
 
 
 def _name_problem(drafted: Draft, path: str, kind: str, name: str) -> list[Problem]:
