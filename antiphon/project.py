@@ -7,11 +7,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.campaigns.configuration import Configuration
-from antiphon.check import load
+from antiphon.campaigns.configuration import Configuration, draft
 from antiphon.clock import Clock, system_clock
 from antiphon.entities import ColumnType
-from antiphon.errors import UserFilesError
+from antiphon.errors import ConfigError, UserFilesError
 from antiphon.files import ProjectFiles, read_files
 from antiphon.secrets import own_key, read_secret
 
@@ -115,4 +114,19 @@ def with_files(root: Path, files: ProjectFiles, clock: Clock) -> Project:
 
     The same files give the same project, its stores open already.
     """
+    from antiphon.check import load  # noqa: PLC0415 (reads conditions and templates: slow to import)
+
     return Project(root, load(files), os.environ, clock)
+
+
+def glance(root: Path, files: ProjectFiles, clock: Clock = system_clock) -> Project:
+    """A project of which only the shape of `config/` is read: to look at what was decided.
+
+    Its conditions, templates and definitions are not there. Raises ConfigError with every problem
+    of shape.
+    """
+    drafted = draft(files)
+    configuration = drafted.configuration(with_definitions=False)
+    if configuration is None:
+        raise ConfigError([one for one in drafted.problems if not one.is_warning])
+    return Project(root, configuration, os.environ, clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from antiphon.commands.screen import as_json, at_option, opened, show
+from antiphon.commands.screen import as_json, at_option, glanced, opened, show
 from antiphon.errors import ExitCode, UserFilesError
 
 
@@ -28,8 +28,11 @@ def why(
     """
     from antiphon.steps.answers import why as find_why  # noqa: PLC0415
 
-    run, answers = find_why(opened(root), customer, day.date() if day else None, campaign)
-    rows = [{"campaign": one.campaign, "decision": one.words} for one in answers]
+    run, answers = find_why(glanced(root), customer, day.date() if day else None, campaign)
+    rows = [
+        {"campaign": one.campaign, "decision": one.words, **(one.facts if as_json else {})}
+        for one in answers
+    ]
     title = f"Customer {customer} on {run.business_day}"
     show(title, ["campaign", "decision"], rows, json_too=as_json)
     return ExitCode.DONE

@@ -30,6 +30,16 @@ def opened(root: Path | None) -> "Project":
     return open_project(find_root(root), edge_clock(os.environ))
 
 
+def glanced(root: Path | None) -> "Project":
+    """As `opened`, without checking conditions and templates: to look at the past, quickly."""
+    from antiphon.clock import edge_clock  # noqa: PLC0415
+    from antiphon.files import read_files  # noqa: PLC0415
+    from antiphon.project import find_root, glance  # noqa: PLC0415
+
+    folder = find_root(root)
+    return glance(folder, read_files(folder), edge_clock(os.environ))
+
+
 def rehearse(context: click.Context, __: click.Parameter, at: datetime | str | None) -> None:
     """Let this process live at another moment: callback of --at."""
     if not at:

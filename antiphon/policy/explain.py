@@ -139,6 +139,6 @@ def _next(decision: Decision, scene: Scene) -> datetime | None:
 def _tried_until(decision: Decision, scene: Scene) -> str:
     """Until when the occasion, not used up, is tried on the following days."""
     last = (decision["due_at"] + scene.touch.grace).astimezone(ZoneInfo(scene.zone)).date()
-    if last <= scene.today:
+    if last <= scene.day:
         return "; its time is over after today"
-    return f"; it is tried again until {day_word(last, scene.today)}"
+    return f"; it is tried again until {day_word(last, scene.day)}"

@@ -70,7 +70,7 @@ class Scene:
         return ZoneInfo(self.zone)
 
     @property
-    def today(self) -> date:
+    def day(self) -> date:
         """The day on which the message would have left."""
         return self.planned_at.astimezone(self.local).date()
 
@@ -80,7 +80,7 @@ class Scene:
 
     def moment(self, at: datetime) -> str:
         """10 May 09:12."""
-        return moment_word(at, self.local, self.today, self.own_zone)
+        return moment_word(at, self.local, self.day, self.own_zone)
 
 
 def reason(name: str, seen: Seen, scene: Scene) -> str:
@@ -201,7 +201,7 @@ def _capacity(rule: Capacity | None, seen: Seen, scene: Scene) -> str:
 def _warm_up(rule: WarmUp | None, seen: Seen, scene: Scene) -> str:
     day = ""
     if rule and rule.from_:
-        day = f" on day {(scene.today - rule.from_).days + 1} of the warm-up"
+        day = f" on day {(scene.day - rule.from_).days + 1} of the warm-up"
     return f"{mails(rule, seen['max'])} may be sent{day}, and {seen['used']:,} are taken"
 
 

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from antiphon.campaigns.rules import Times
 
 OWN = "own"  # holidays of the customer's own country
@@ -48,6 +46,8 @@ def forbidding(at: datetime, zone: str, country: str, times: Sequence[Times]) ->
 def public_holidays(place: str, year: int) -> frozenset[date]:
     """Public holidays of a country (DE) or a part of one (DE-BY), those moved from a weekend too;
     none where the place is not known."""
+    import holidays  # noqa: PLC0415 (slow to import, and few policies ask)
+
     country, _, part = place.partition("-")
     try:
         return frozenset(holidays.country_holidays(country, subdiv=part or None, years=year))

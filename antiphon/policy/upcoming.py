@@ -76,9 +76,9 @@ def _freed_at(rule: str, seen: Seen, scene: Scene) -> datetime | None:
 
 def _next_turn(per: str, scene: Scene) -> datetime:
     """The start of the next business day, or month."""
-    day = scene.today + ONE_DAY
+    day = scene.day + ONE_DAY
     if per == "month":
-        day = (scene.today.replace(day=1) + timedelta(days=31)).replace(day=1)
+        day = (scene.day.replace(day=1) + timedelta(days=31)).replace(day=1)
     return _midnight(day, scene)
 
 
