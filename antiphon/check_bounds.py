@@ -281,8 +281,6 @@ def _ceilings(
     campaign: Campaign, sent: int, scene: Scene
 ) -> Iterator[tuple[float | None, int, str]]:
     """So many messages a day that rules leave to a campaign, and which."""
-    if scene.is_exempt(campaign):
-        return
     costs = [
         float(getattr(scene.policy.costs, pair.channel))
         for pair in scene.pairs
@@ -294,6 +292,8 @@ def _ceilings(
     mine = [pair for pair in scene.pairs if pair.campaign is campaign]
     for placed in scene.rules:
         rule = placed.rule
+        if scene.is_exempt(campaign):
+            return  # nothing but its own limits cuts it
         if rule.from_ or rule.until or not all(rule.concerns(*pair) for pair in mine):
             continue
         if isinstance(rule, Capacity):
