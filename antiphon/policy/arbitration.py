@@ -18,6 +18,7 @@ Judge = Callable[[Chosen, Chosen | None], None]
 def arbitrate(
     pairs: Candidates,
     rivals: Chosen,
+    place: npt.NDArray[np.int64],
     slots: Slots,
     *,
     judge: Judge,
@@ -25,13 +26,12 @@ def arbitrate(
     tie: Tie,
     lost_to: int,
 ) -> Chosen:
-    """The winners among the rivals (both rising); all others are held.
+    """The winners among the rivals (both rising; `place`: of their slots); all others are held.
 
     Again and again each customer's best candidate wins, the others are judged with it counted, and
     those without a slot on their day are lost to whoever took the last one. `worth`: the values of
     candidates, None where no campaign has one; `tie`: a stable number, of which the lowest wins.
     """
-    place = slots.places(pairs.customer[rivals], pairs.planned[rivals])
     winners = [np.zeros(0, np.intp)]
     judge(rivals, None)
     is_open = pairs.rule[rivals] == OPEN

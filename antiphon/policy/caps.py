@@ -60,6 +60,28 @@ class Windows:
         holds = np.flatnonzero((self.begin < mine) & (mine < self.end))
         return holds[first_of_each(self.customer[holds])]
 
+    def where(self, chosen: slice) -> "Windows":
+        """Some of the windows."""
+        return Windows(
+            self.customer[chosen],
+            self.begin[chosen],
+            self.end[chosen],
+            self.first[chosen],
+            self.length[chosen],
+        )
+
+    def plus(self, more: "Windows") -> "Windows":
+        """These and those of other customers."""
+        if not len(more.customer):
+            return self
+        return Windows(
+            np.concatenate([self.customer, more.customer]),
+            np.concatenate([self.begin, more.begin]),
+            np.concatenate([self.end, more.end]),
+            np.concatenate([self.first, more.first]),
+            np.concatenate([self.length, more.length]),
+        )
+
     def ends(self, windows: npt.NDArray[np.integer]) -> Instants:
         """When each of these customers may be written to again: the end of the window, and of
         those that begin before it ends."""
@@ -78,25 +100,30 @@ class Windows:
         return at
 
 
-def full_windows(contacts: Contacts, per: timedelta, most: Wholes) -> Windows:
-    """The rolling windows that are full; `most` contacts are allowed, by customer."""
+def full_windows(contacts: Contacts, group: Indices, per: timedelta, most: Wholes) -> Windows:
+    """The rolling windows that are full, of contacts group by group (`most`: by customer)."""
     length, count = per // MICROSECOND, len(contacts.at)
     allowed = most[contacts.customer]
     first = np.flatnonzero(allowed > 0)
     last = first + allowed[first] - 1
     first, last = first[last < count], last[last < count]
     is_full = contacts.customer[first] == contacts.customer[last]
+    is_full &= group[first] == group[last]
     is_full &= contacts.at[last] - contacts.at[first] < length
     first, last = first[is_full], last[is_full]
-    nobody = np.flatnonzero(most == 0).astype(np.int32)
-    never, nothing = np.full(len(nobody), FOREVER), np.zeros(len(nobody), np.int64)
     return Windows(
-        np.concatenate([contacts.customer[first], nobody]),
-        np.concatenate([contacts.at[last] - length, -never]),
-        np.concatenate([contacts.at[first] + length, never]),
-        np.concatenate([first, nothing]),
-        np.concatenate([last - first + 1, nothing]),
+        contacts.customer[first],
+        contacts.at[last] - length,
+        contacts.at[first] + length,
+        first,
+        last - first + 1,
     )
+
+
+def shut_windows(customer: Indices) -> Windows:
+    """Windows without end, of customers who may have no contact at all."""
+    never, nothing = np.full(len(customer), FOREVER), np.zeros(len(customer), np.int64)
+    return Windows(customer, -never, never, nothing, nothing)
 
 
 class CapRule:
@@ -107,15 +134,19 @@ class CapRule:
         self._cap = rule.cap if isinstance(rule, Gap) else rule
         self._most = most_of(self._cap, setting)
         in_scope = setting.kinds.in_scope(self._cap)
-        groups = setting.kinds.groups(self._cap.each)
-        self._groups = np.where(in_scope, groups, NO_GROUP)
-        counted = contacts.where(self._groups[contacts.kind] != NO_GROUP)
+        self._groups = np.where(in_scope, setting.kinds.groups(self._cap.each), NO_GROUP)
+        counts = self._groups[contacts.kind] != NO_GROUP
+        if isinstance(self._cap.per, timedelta):  # nothing leaves before the run's moment
+            counts &= contacts.at > setting.moment.planned_at - self._cap.per // MICROSECOND
+        counted = contacts.where(counts)
         group = self._groups[counted.kind]
         if self._cap.each is not None:  # one group after another, each in order
-            order = np.argsort(group.astype(np.int16), kind="stable")
+            order = np.argsort(group, kind="stable")
             counted, group = counted.where(order), group[order]
         self._counted, self._group = counted, group
-        self._known: dict[Hashable, tuple[Contacts, Windows | None]] = {}
+        if isinstance(self._cap.per, timedelta):
+            self._windows = full_windows(counted, group, self._cap.per, self._most)
+            self._shut = shut_windows(np.flatnonzero(self._most == 0).astype(np.int32))
 
     def key(self, kind: int, begins: bool) -> Hashable | None:
         """The group of what is counted apart."""
@@ -124,28 +155,21 @@ class CapRule:
 
     def refused(self, key: Hashable, departures: Departures) -> Refusals:
         """Whose window is full at their moment."""
-        if key not in self._known:
-            self._known[key] = self._facing(key)
-        contacts, windows = self._known[key]
-        if windows is None:
-            return self._beyond(contacts, departures)
+        assert isinstance(key, int)
+        if isinstance(self._cap.per, Calendar):
+            return self._beyond(key, departures)
+        of = self._group[self._windows.first]
+        windows = self._windows.where(slice(*np.searchsorted(of, [key, key + 1])))
+        windows = windows.plus(self._shut)
         around = windows.around(departures.at)
         return Refusals(
-            windows.customer[around],
-            lambda places: self._texts(contacts, windows, around[places]),
+            windows.customer[around], lambda places: self._texts(windows, around[places])
         )
 
-    def _facing(self, key: Hashable) -> tuple[Contacts, Windows | None]:
-        assert isinstance(key, int)
-        begin, end = np.searchsorted(self._group, [key, key + 1])
-        contacts = self._counted.where(np.arange(begin, end))
-        if isinstance(self._cap.per, timedelta):
-            return contacts, full_windows(contacts, self._cap.per, self._most)
-        return contacts, None
-
-    def _beyond(self, contacts: Contacts, departures: Departures) -> Refusals:
+    def _beyond(self, key: int, departures: Departures) -> Refusals:
         """Whose period of the calendar is full."""
         assert isinstance(self._cap.per, Calendar)
+        contacts = self._counted.where(slice(*np.searchsorted(self._group, [key, key + 1])))
         first, after = departures.period(self._cap.per)
         inside = (first[contacts.customer] <= contacts.at) & (
             contacts.at < after[contacts.customer]
@@ -162,11 +186,9 @@ class CapRule:
 
         return Refusals(customer, write)
 
-    def _texts(
-        self, contacts: Contacts, windows: Windows, chosen: npt.NDArray[np.intp]
-    ) -> pa.Array:
+    def _texts(self, windows: Windows, chosen: npt.NDArray[np.intp]) -> pa.Array:
         counts = windows.length[chosen]
-        times = contacts.at[ranges(windows.first[chosen], counts)]
+        times = self._counted.at[ranges(windows.first[chosen], counts)]
         return self._json(counts, counts, times, windows.ends(chosen))
 
     def _json(self, most: Wholes, counts: Wholes, times: Instants, next_: Instants) -> pa.Array:

@@ -8,7 +8,7 @@ from antiphon.policy.arbitration import arbitrate
 from antiphon.policy.arms import Arms, is_control
 from antiphon.policy.candidates import Candidates, Chosen, RuleNames
 from antiphon.policy.caps import CHANNELS
-from antiphon.policy.columns import Indices, nullable_numbers, texts
+from antiphon.policy.columns import Indices, nullable_numbers, numbered, texts
 from antiphon.policy.decisions import Extras
 from antiphon.policy.households import household_columns
 from antiphon.policy.kinds import Kind
@@ -18,6 +18,8 @@ from antiphon.policy.rulebook import Begun, Rulebook
 from antiphon.policy.rules import Rule
 from antiphon.policy.setting import Setting
 from antiphon.policy.slots import Slots
+
+Wholes = npt.NDArray[np.int64]
 
 
 class Choosing:
@@ -60,9 +62,10 @@ class Choosing:
         )
         taken = self._past.takes_slot(policy)
         slots.take(slots.places(self._past.customer[taken], self._past.at[taken]))
+        place = slots.places(pairs.customer[rivals], pairs.planned[rivals])
         arbitrate(
             pairs,
-            self._with_slot(rivals, slots),
+            *self._with_slot(rivals, place, slots),
             slots,
             judge=self._judge,
             worth=self.worth if self._values else None,
@@ -137,18 +140,18 @@ class Choosing:
         kind = self._kind[pairs.touch[mine], pairs.channel[mine]]
         self._contacts = self._contacts.plus(pairs.customer[mine], pairs.planned[mine], kind)
 
-    def _with_slot(self, rivals: Chosen, slots: Slots) -> Chosen:
-        """The rivals that have a slot; the others are held."""
+    def _with_slot(self, rivals: Chosen, place: Wholes, slots: Slots) -> tuple[Chosen, Wholes]:
+        """The rivals that have a slot, and its place; the others are held."""
         pairs = self._pairs
-        place = slots.places(pairs.customer[rivals], pairs.planned[rivals])
         is_late = slots.is_full(place)
         late = rivals[is_late]
         if len(late):
-            used, which = np.unique(slots.used[place[is_late]], return_inverse=True)
+            taken = slots.used[place[is_late]]
+            used, which = numbered(taken, int(taken.max()) + 1)
             texts_ = [f'{{"max":{slots.per_day},"used":{count}}}' for count in used]
             pairs.rule[late] = self._names.number(Rule.DAY_SLOT)
             pairs.counters.place[late] = pairs.counters.put(texts_) + which
-        return rivals[~is_late]
+        return rivals[~is_late], place[~is_late]
 
     def _units(self, rows: Chosen) -> tuple[npt.NDArray[np.int16], pa.Array]:
         units = self._pairs.asked.units.take(pa.array(self._pairs.customer[rows]))

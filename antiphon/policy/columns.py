@@ -105,6 +105,16 @@ def positions(values: pa.Array, among: pa.Array | Sequence[str]) -> Indices:
     return _numpy(found).astype(np.int32)
 
 
+def numbered(codes: npt.NDArray[Any], below: int) -> tuple[npt.NDArray[np.intp], Indices]:
+    """The different codes (0 ≤ code < `below`), rising, and the place of each row's among them."""
+    if below > 16 * len(codes) + 65_536:
+        found, place = np.unique(codes, return_inverse=True)
+        return found, place.astype(np.int32)
+    is_there = np.bincount(codes, minlength=1) > 0
+    place_of = np.cumsum(is_there, dtype=np.int32) - np.int32(1)
+    return np.flatnonzero(is_there), place_of[codes]
+
+
 def one_of(codes: npt.NDArray[Any], words: Sequence[str], index: pa.DataType) -> pa.DictionaryArray:
     """Dictionary-encoded words by their positions; null where the position is −1."""
     indices = pa.array(codes, index, mask=codes < 0)

@@ -11,6 +11,8 @@ from antiphon.policy.columns import Bools, Indices, Instants
 
 Chosen = npt.NDArray[np.intp]
 
+_LARGEST = 2**63
+
 
 @dataclass(frozen=True)
 class Contacts:
@@ -25,7 +27,7 @@ class Contacts:
     is_new: Bools
     customers: int
 
-    def where(self, chosen: Bools | npt.NDArray[np.integer[Any]]) -> "Contacts":
+    def where(self, chosen: Bools | npt.NDArray[np.integer[Any]] | slice) -> "Contacts":
         """Some of the contacts, by mask or by position (in order)."""
         return Contacts(
             self.customer[chosen],
@@ -65,9 +67,25 @@ class Contacts:
 def in_order(
     customer: Indices, at: Instants, kind: Indices, is_new: Bools, customers: int
 ) -> Contacts:
-    """Contacts that come in any order."""
-    order = np.lexsort((at, customer))
+    """Contacts that come in any order; of those at the same moment the lowest kind comes first."""
+    order = _order(customer, at, kind)
     return Contacts(customer[order], at[order], kind[order], is_new[order], customers)
+
+
+def _order(customer: Indices, at: Instants, kind: Indices) -> Chosen:
+    """By customer, moment and kind; one sort of one number where that can hold them."""
+    first, last = (int(at.min()), int(at.max())) if len(at) else (0, 0)
+    span = last - first + 1
+    if (int(customer.max(initial=0)) + 1) * span >= _LARGEST:
+        return np.lexsort((kind, at, customer))
+    number = customer * np.int64(span) + (at - first)
+    order = np.argsort(number)
+    number = number[order]
+    same = number[1:] == number[:-1]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((kind[rows], number[tied]))]
+    return order
 
 
 def ranges(first: npt.NDArray[Any], counts: npt.NDArray[Any]) -> Chosen:

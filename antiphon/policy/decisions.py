@@ -150,5 +150,9 @@ def _of_people(pairs: Candidates, rows: Chosen, name: str) -> pa.Array:
 def _table(length: int, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
     """The columns of the schema, null where not given."""
     return pa.table(
-        [columns.get(field.name, pa.nulls(length, field.type)) for field in schema], schema=schema
+        [
+            columns[field.name] if field.name in columns else pa.nulls(length, field.type)
+            for field in schema
+        ],
+        schema=schema,
     )

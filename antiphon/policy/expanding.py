@@ -4,9 +4,8 @@ In the order in which they are asked: running, brakes, test group, suppress rule
 suppression and address, times, repeat rule, attempts; at last the second of two steps of a chain.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +35,10 @@ from antiphon.policy.repeats import Occurrences, last_texts
 from antiphon.policy.rules import MAX_ATTEMPTS, Rule
 from antiphon.policy.setting import Setting
 
-Number = TypeVar("Number", bound=np.generic)
-
 
 @dataclass
 class Block:
-    """The candidates of one touch while they are judged; arrays like those of Candidates."""
+    """The candidates of one touch while they are judged: parts of the arrays of Candidates."""
 
     touch: int
     customer: Indices
@@ -104,49 +101,38 @@ class Expansion:
         """All of them."""
         touches = self._asked.touches
         order = sorted(range(len(touches)), key=lambda k: (-touches[k].campaign.priority, k))
-        blocks = [self._block(touch) for touch in order]
-        for block in blocks:
-            if len(block.customer):
-                self._judge(block)
-        ends = np.cumsum([0, *(len(block.customer) for block in blocks)]).tolist()
-        bounds = tuple(zip(order, ends, ends[1:], strict=False))
+        found = [self._found(touch) for touch in order]
+        ends = np.cumsum([0, *(len(rows) for rows, _ in found)]).tolist()
+        count, nobody = ends[-1], np.zeros(0, np.int32)
         made = Candidates(
             asked=self._asked,
-            bounds=bounds,
+            bounds=tuple(zip(order, ends, ends[1:], strict=False)),
             touch=np.repeat(np.array(order, np.int16), np.diff(ends)),
-            lost_to=np.full(ends[-1], -1, np.int16),
-            counters=self._counters,
-            customer=_joined([block.customer for block in blocks], np.int32),
-            occasion=_joined([block.occasion for block in blocks], np.int32),
-            planned=_joined([block.planned for block in blocks], np.int64),
-            channel=_joined([block.channel for block in blocks], np.int8),
-            rule=_joined([block.rule for block in blocks], np.int16),
-            ordinal=_joined([block.ordinal for block in blocks], np.int32),
-            attempt=_joined([block.attempt for block in blocks], np.int32),
-        )
-        self._counters.place = _joined([block.counter for block in blocks], np.int32)
-        _hold_second_steps(made, self._occasions, self._names.number(Rule.LOST_TO))
-        return made
-
-    def _block(self, touch: int) -> Block:
-        if self._asked.touches[touch].is_occasional:
-            mine = self._occasions.of(touch)
-            rows, occasion = self._occasions.customer[mine], mine.astype(np.int32)
-        else:
-            rows = self._asked.rows(touch)
-            occasion = np.full(len(rows), -1, np.int32)
-        count = len(rows)
-        return Block(
-            touch,
-            rows,
-            occasion,
+            customer=np.concatenate([nobody, *(rows for rows, _ in found)]),
+            occasion=np.concatenate([nobody, *(occasion for _, occasion in found)]),
             planned=np.full(count, self._setting.moment.planned_at, np.int64),
             channel=np.full(count, NO_CHANNEL, np.int8),
             rule=np.full(count, OPEN, np.int16),
-            counter=np.full(count, NO_COUNTER, np.int32),
+            lost_to=np.full(count, -1, np.int16),
             ordinal=np.zeros(count, np.int32),
             attempt=np.zeros(count, np.int32),
+            counters=self._counters,
         )
+        del found
+        self._counters.place = np.full(count, NO_COUNTER, np.int32)
+        for touch, first, end in made.bounds:
+            if first < end:
+                self._judge(_block(made, touch, slice(first, end)))
+        _hold_second_steps(made, self._occasions, self._names.number(Rule.LOST_TO))
+        return made
+
+    def _found(self, touch: int) -> tuple[Indices, Indices]:
+        """Rows of people, and the position of each one's occasion (−1: none is needed)."""
+        if self._asked.touches[touch].is_occasional:
+            mine = self._occasions.of(touch)
+            return self._occasions.customer[mine], mine.astype(np.int32)
+        rows = self._asked.rows(touch)
+        return rows, np.full(len(rows), -1, np.int32)
 
     def _judge(self, block: Block) -> None:
         touch = self._asked.touches[block.touch]
@@ -154,7 +140,7 @@ class Expansion:
             block.hold(block.open(), self._names.number(Rule.NOT_RUNNING))
             return
         reach = self._reachability.of(touch)
-        block.channel = reach.channel[block.customer]
+        block.channel[:] = reach.channel[block.customer]
         is_exempt = touch.campaign.category in self._setting.policy.exempt
         times = [] if is_exempt else self._plan(block, touch)
         if not is_exempt:
@@ -303,8 +289,18 @@ def times_for(setting: Setting, touch: Touch, channel: str) -> tuple[int, ...]:
     )
 
 
-def _joined(parts: Iterable[npt.NDArray[Number]], of: type[Number]) -> npt.NDArray[Number]:
-    return np.concatenate([np.zeros(0, of), *parts])
+def _block(pairs: Candidates, touch: int, mine: slice) -> Block:
+    return Block(
+        touch,
+        pairs.customer[mine],
+        pairs.occasion[mine],
+        pairs.planned[mine],
+        pairs.channel[mine],
+        pairs.rule[mine],
+        pairs.counters.place[mine],
+        pairs.ordinal[mine],
+        pairs.attempt[mine],
+    )
 
 
 def _hold_second_steps(pairs: Candidates, occasions: Occasions, lost_to: int) -> None:

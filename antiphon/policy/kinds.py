@@ -14,7 +14,7 @@ Each = Literal["campaign", "offer", "channel", "category"]
 NO_GROUP = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Kind:
     """What one message has in common with others. `category` is its own, as it was sent."""
 
@@ -24,14 +24,15 @@ class Kind:
 
 
 class Kinds:
-    """All kinds of contacts of a bucket, numbered; each answer is an array by that number.
+    """All kinds of contacts of a bucket, numbered in the order of their names; answers are arrays
+    by that number.
 
     Tags and offers are those of the campaign as it is configured now: what a campaign that no
     longer exists has sent has none, but its name, channel and category.
     """
 
     def __init__(self, kinds: Iterable[Kind], campaigns: Mapping[str, Campaign]) -> None:
-        self.all = list(dict.fromkeys(kinds))
+        self.all = sorted(set(kinds))
         self._number = {kind: number for number, kind in enumerate(self.all)}
         self._campaigns = campaigns
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from antiphon.campaigns.conversions import Calendar
 from antiphon.campaigns.rules import Times
-from antiphon.policy.columns import FOREVER, Indices, Instants, texts
+from antiphon.policy.columns import FOREVER, Indices, Instants, numbered, texts
 from antiphon.policy.moment import EPOCH, MICROSECOND, Moment, microseconds
 from antiphon.policy.periods import bounds
 from antiphon.policy.setting import Setting
@@ -111,12 +111,13 @@ class Leaving:
         is_local = any(OWN in rule.holidays for rule in times)
         personal = [rule for rule in times if rule.is_personal]
         code, countries = self._zone, self._countries if is_local else [""]
+        below = len(self._zones) * len(countries) * 2 ** len(personal)
         if is_local:
             code = code * len(countries) + self._country
         for rule in personal:
             bound = self._setting.bound(rule)
             code = code * 2 + bound
-        found, place = np.unique(code, return_inverse=True)
+        found, place = numbered(code, below)
         places = []
         for number in found.tolist():
             holds, rest = {}, number
@@ -125,7 +126,7 @@ class Leaving:
             zone, country = divmod(rest, len(countries))
             mine = tuple(rule for rule in times if holds.get(rule.name, 1))
             places.append(Place(self._zones[zone], countries[country], mine))
-        return Departures(place.astype(np.int32), tuple(places), self._setting.moment)
+        return Departures(place, tuple(places), self._setting.moment)
 
 
 def _column(people: pa.Table, name: str, otherwise: str) -> pa.Array:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.columns import Bools, Indices, instants, positions, texts
+from antiphon.policy.columns import Bools, Indices, instants, numbered, positions, texts
 from antiphon.policy.contacts import Contacts, in_order
 from antiphon.policy.kinds import Kind, Kinds
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES, MessageState
@@ -33,11 +33,12 @@ class Past:
         words = [
             texts(history, name).dictionary_encode() for name in ("campaign", "channel", "category")
         ]
-        code = np.zeros(len(customer), np.int64)
+        code, below = np.zeros(len(customer), np.int64), 1
         for column in words:
-            mine = column.indices.to_numpy(zero_copy_only=False)
-            code = code * max(len(column.dictionary), 1) + mine
-        found, kind = np.unique(code, return_inverse=True)
+            code *= max(len(column.dictionary), 1)
+            code += column.indices.to_numpy(zero_copy_only=False)
+            below *= max(len(column.dictionary), 1)
+        found, kind = numbered(code, below)
         kinds = [self._kind(int(each), words) for each in found]
         ours = [
             Kind(touch.name, channel, touch.campaign.category)
@@ -46,7 +47,7 @@ class Past:
         ]
         self.kinds = Kinds([*kinds, *ours], campaigns)
         numbers = np.array([self.kinds.number(each) for each in kinds], np.int32)
-        self.kind: Indices = numbers[kind] if len(numbers) else kind.astype(np.int32)
+        self.kind: Indices = numbers[kind] if len(numbers) else kind
 
     def contacts(self, policy: Policy, customers: int) -> Contacts:
         """Those that count in rules."""

@@ -54,7 +54,8 @@ class CoolDownRule:
         self._in_scope = setting.kinds.in_scope(rule)
         self._as_of = setting.moment.planned_at
         self._answered = nullable_instants(setting.people, "last_answer")
-        self._contacts = past.where(self._in_scope[past.kind])
+        is_recent = past.at > self._as_of - rule.within // MICROSECOND
+        self._contacts = past.where(self._in_scope[past.kind] & is_recent)
 
     def key(self, kind: int, begins: bool) -> Hashable | None:
         """All messages in its scope are alike."""

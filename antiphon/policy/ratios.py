@@ -31,8 +31,9 @@ class RatioRule:
         self.rule = rule
         in_scope = setting.kinds.in_scope(rule)
         self._tagged = in_scope & setting.kinds.tagged(rule.of)
-        firm = ~contacts.is_new | self._tagged[contacts.kind]
-        self._contacts = contacts.where(in_scope[contacts.kind] & firm)
+        counts = in_scope[contacts.kind] & (~contacts.is_new | self._tagged[contacts.kind])
+        counts &= contacts.at > setting.moment.planned_at - self._per
+        self._contacts = contacts.where(counts)
         self._is_tagged = self._tagged[self._contacts.kind]
 
     def key(self, kind: int, begins: bool) -> Hashable | None:

@@ -10,7 +10,7 @@ from antiphon.campaigns.models import Campaign, Channel
 from antiphon.campaigns.rules import ConsentRule, SuppressRule
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.caps import CHANNELS
-from antiphon.policy.columns import Bools, Codes, Indices, flags, positions, texts
+from antiphon.policy.columns import Bools, Codes, Indices, flags, numbered, positions, texts
 from antiphon.policy.counters import NO_COUNTER, Counters
 from antiphon.policy.rules import Rule
 from antiphon.policy.setting import Setting
@@ -103,7 +103,7 @@ class Reachability:
                 channel[(first == place) & (stop == 0)] = CHANNELS.index(channels[place])
         none = channel == NO_CHANNEL
         rule = np.where(none, np.maximum.reduce(closed), 0).astype(np.int16)
-        known, place_of = np.unique(np.where(none, code, -1), return_inverse=True)
+        known, place_of = numbered(np.where(none, code, 0), base ** len(channels))
         first_place = self._counters.put([self._text(channels, int(each)) for each in known])
         counter = np.where(none, first_place + place_of, NO_COUNTER).astype(np.int32)
         return Reach(channel, rule, counter)

@@ -11,13 +11,15 @@ from antiphon.policy.moment import EPOCH, MICROSECOND, Moment, microseconds
 
 Chosen = npt.NDArray[np.intp]
 
+_FEW_DAYS = 12  # up to so many comparing with each is faster than searching
+
 
 class Slots:
     """Slots by customer and business day, of those days on which something is planned."""
 
     def __init__(self, moment: Moment, planned: Instants, customers: int, per_day: int) -> None:
         self._starts = day_starts(moment, int(planned.max(initial=moment.planned_at)))
-        days = np.searchsorted(self._starts, planned, side="right") - 1
+        days = self._day(planned)
         is_used = np.bincount(days, minlength=len(self._starts)) > 0
         self._days = int(is_used.sum())
         self._place = np.where(is_used, np.cumsum(is_used) - 1, -1).astype(np.int32)
@@ -27,9 +29,18 @@ class Slots:
 
     def places(self, customer: Indices, at: Instants) -> npt.NDArray[np.int64]:
         """The place of each one's customer and day; −1 on another day."""
-        day = np.searchsorted(self._starts, at, side="right") - 1
-        mine = np.where(day >= 0, self._place[day], -1)
+        day = self._day(at)
+        mine = np.append(self._place, np.int32(-1))[day]  # before the first day: −1, the last
         return np.where(mine >= 0, customer.astype(np.int64) * self._days + mine, -1)
+
+    def _day(self, at: Instants) -> npt.NDArray[np.intp]:
+        """The number of each one's day; −1 before the first."""
+        if len(self._starts) > _FEW_DAYS:
+            return np.searchsorted(self._starts, at, side="right") - 1
+        day = np.full(len(at), -1, np.intp)
+        for start in self._starts.tolist():
+            day += at >= start
+        return day
 
     def take(self, places: npt.NDArray[np.int64], winners: Chosen | None = None) -> None:
         """Use a slot at each place (−1: at none); `winners` are remembered as who took it last."""

@@ -29,6 +29,7 @@ USED = pa.schema(
 `hour_at`: the hour's start; null: before `counted_since`, when only limits without a period still
 count. `cost_e4`: money, in ten-thousandths of the business currency.
 """
+_READ = ("campaign", "channel", "category", "state", "contact_at", "cost_e4")
 _KEYS = [name for name in USED.names if name not in ("messages", "cost_e4")]
 
 
@@ -49,7 +50,8 @@ def used_by(history: pa.Table, policy: Policy, moment: Moment) -> pa.Table:
     contacts, of all campaigns those since `counted_since`, of customers without a candidate too.
     """
     used = positions(texts(history, "state"), sorted(OCCURRENCE_STATES)) >= 0
-    rows = history.filter(pa.array(used))
+    needed = [name for name in _READ if name in history.column_names]
+    rows = history.select(needed).filter(pa.array(used))
     at = instants(rows, "contact_at")
     since = counted_since(policy, moment)
     is_old = at < since
