@@ -340,9 +340,10 @@ def _campaign_faults(file: str, campaign: Campaign, scene: Scene) -> Iterator[Fa
         hint = "Name two channels, or take it out."
         yield Fault(file, ("channel_by",), message, hint, is_warning=True)
     if campaign.strata:
-        if campaign.repeat_after:
-            message = "strata are drawn once: a campaign that repeats cannot keep their shares"
-            hint = "Take 'strata' or 'repeat_after' out."
+        again = ("repeat_after", "chain", "on", "anniversary")
+        if key := next((one for one in again if getattr(campaign, one)), ""):
+            message = "strata are for campaigns that speak to each customer once"
+            hint = f"They are drawn anew for each message: take 'strata' or {key!r} out."
             yield Fault(file, ("strata",), message, hint)
         elif is_exempt:
             message = f"{campaign.category!r} is exempt: nothing is drawn within strata"

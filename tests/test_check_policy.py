@@ -463,7 +463,7 @@ COSTS = "costs: {email: 0.001, sms: 0.07}\n"
         ("limits: {messages_per_day: }", "messages_per_day", "! 'messages_per_day' has no value",
          "limits: {messages_per_day: 5}", ""),
         ("strata: lifecycl", "lifecycl", "! no dimension 'lifecycl'", "strata: lifecycle", ""),
-        ("strata: lifecycle\nrepeat_after: 9 days", "lifecycle", "! strata are drawn once",
+        ("strata: lifecycle\nrepeat_after: 9 days", "lifecycle", "! strata are for campaigns",
          "strata: lifecycle", ""),
         ("test: {layer: copi, group: short}", "copi", "! no layer 'copi'",
          "test: {layer: copy, group: short}", LAYER),
@@ -500,6 +500,11 @@ def test_strata_of_one_arm_decide_nothing() -> None:
     ]
     with_control = "strata: lifecycle\ncontrol: 10%\n"
     assert _messages("", {"second": SECOND + with_control}) == []
+
+
+def test_a_chain_has_no_strata() -> None:
+    [found] = _messages("", {"welcome": CHAIN + "strata: lifecycle\ncontrol: 10%\n"})
+    assert found == "! strata are for campaigns that speak to each customer once"
 
 
 def test_a_channel_is_chosen_among_two() -> None:
