@@ -16,7 +16,7 @@ from antiphon.policy.rules import Rule
 from antiphon.policy.setting import Setting
 
 NO_CHANNEL = -1
-_COLUMN = {"preference": "preferred_channel", "response": "best_channel"}
+LIKED = {"preference": "preferred_channel", "response": "best_channel"}
 _EVIDENCE = ("not_confirmed", "not_proven")
 
 
@@ -96,8 +96,8 @@ class Reachability:
             channel[stop == 0] = CHANNELS.index(name)
         for stop in closed:
             code = code * base + stop
-        if touch.campaign.channel_by in _COLUMN:
-            liked = texts(self._people, _COLUMN[touch.campaign.channel_by])
+        if touch.campaign.channel_by in LIKED:
+            liked = texts(self._people, LIKED[touch.campaign.channel_by])
             first = positions(liked, channels)
             for place, stop in enumerate(closed):
                 channel[(first == place) & (stop == 0)] = CHANNELS.index(channels[place])
