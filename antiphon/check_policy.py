@@ -81,10 +81,11 @@ class PolicyCheck:
 
     @cached_property
     def _placed(self) -> list[Placed]:
-        """Rules of all files."""
+        """The rules in force: those of the policy and of the packs that it includes."""
+        included = self._policy.packs if self._policy else ()
         return [
             Placed(file, (section, number), rule)
-            for file in self._files
+            for file in dict.fromkeys([POLICY, *map(pack_file, included)])
             for section, number, rule in self.drafted.rules(file)
         ]
 
@@ -95,10 +96,9 @@ class PolicyCheck:
 
     @cached_property
     def _scene(self) -> Scene | None:
-        """The rules in force: those of the policy and of the packs that it includes."""
+        """What the rules stand in; None where the policy cannot be read."""
         if self._policy is None:
             return None
-        files = {POLICY, *map(pack_file, self._policy.packs)}
         names = [
             path.removesuffix(".yaml")
             for path in self.drafted.files.under(CAMPAIGNS)
@@ -112,7 +112,7 @@ class PolicyCheck:
         )
         return Scene(
             self._policy,
-            tuple(one for one in self._placed if one.file in files),
+            tuple(self._placed),
             campaigns,
             is_whole=set(names) == set(campaigns),
             constant=constant,
@@ -223,12 +223,8 @@ class PolicyCheck:
     def _names(self) -> Iterator[Fault]:
         """Decisions name the rule that held a message back: each needs a name of its own."""
         first: dict[str, Placed] = {}
-        included = set(self._policy.packs if self._policy else ())
         for placed in self._placed:
             name = placed.rule.name
-            pack = placed.file.removeprefix(f"{PACKS}/").removesuffix(".yaml")
-            if placed.file != POLICY and pack not in included:
-                continue
             if isinstance(placed.rule, ConsentRule) and name in get_args(Category):
                 message = f"{name!r} is the name of what 'consent:' says of that category"
                 yield placed.fault("name", message, "Give the rule another name.")

@@ -574,3 +574,14 @@ def test_what_is_wrong_with_the_policy_hides_none_of_its_other_mistakes() -> Non
         (POLICY, "'a' must be more than 0"),
         (POLICY, "no tag 'q' of any campaign"),
     ]
+
+
+def test_of_a_pack_that_is_not_included_only_the_shape_is_checked() -> None:
+    texts = {f"{CAMPAIGNS}/{name}.yaml": text for name, text in OTHERS.items()}
+    pack = PACK.replace("channel: sms", "channel: sms, segment: nobody, until: ")
+    for policy, expected in (
+        ("", ["'until' has no value"]),
+        ("packs: night\n", ["no segment 'nobody' in config/segments.yaml", "'until' has no value"]),
+    ):
+        files = {**OURS, **texts, POLICY: HEAD + policy, f"{PACKS}/night.yaml": pack}
+        assert [one.message for one in check(ProjectFiles(files))[1]] == expected
