@@ -13,6 +13,7 @@ import pyarrow as pa
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
+from antiphon.policy.budgets import spends
 from antiphon.policy.chance import Numbers, keyed_numbers
 from antiphon.policy.columns import instants
 from antiphon.policy.decide import DECISIONS, Judged
@@ -58,11 +59,6 @@ def settle(
     if spends(policy, rows.campaigns):
         kept = kept.take(pa.array(np.argsort(rows.place.of[rows.open])))
     return pa.concat_tables([kept.select(DECISIONS.names), held.select(DECISIONS.names)])
-
-
-def spends(policy: Policy, campaigns: Sequence[Campaign]) -> bool:
-    """Whether money is limited."""
-    return bool(policy.budgets) or any(one.limits.money_per_day is not None for one in campaigns)
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:

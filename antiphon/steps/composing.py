@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  (names are our columns, values come from checked configuration)
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,13 @@ from antiphon.campaigns.configuration import Configuration
 from antiphon.campaigns.touches import Touch
 from antiphon.lake import Session
 from antiphon.ledger import Ledger
+from antiphon.message.content import Sms
 from antiphon.message.links import LinkSigner
 from antiphon.message.packing import Values
+from antiphon.message.sms import segments
 from antiphon.message.templates import MessageHeld, TemplateFault, Templates
 from antiphon.message.values import unpack
+from antiphon.policy.budgets import price_e4
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
 from antiphon.quoting import literal, quoted
@@ -44,14 +47,19 @@ def templates_of(project: Project) -> Templates:
     return Templates.of(files, features, configuration.settings, crosses)
 
 
-def used_by(templates: Templates, touch: Touch, root: str = "customer") -> frozenset[str]:
-    """The values of a root that any variant, language or channel of a touch uses."""
+def used_by(
+    templates: Templates,
+    touch: Touch,
+    root: str = "customer",
+    channels: Sequence[str] | None = None,
+) -> frozenset[str]:
+    """The values of a root that any variant, language or channel (of these) of a touch uses."""
     return frozenset().union(
         *(
             templates.needed(touch.message, arm, language, channel, root)
             for arm in touch.campaign.arms
             for language in templates.tree.languages
-            for channel in touch.channels
+            for channel in (touch.channels if channels is None else channels)
         )
     )
 
@@ -127,7 +135,7 @@ class Composer:
         self.session.register("places", pa.Table.from_pylist(places, schema=_PLACES))
         self.session.execute(f"""
             CREATE OR REPLACE TEMP TABLE chosen AS
-            SELECT s.*, struct_pack({values}) AS frame,
+            SELECT s.*, struct_pack({values}) AS frame, {self._price_sql} AS cost_e4,
                 {occasion_sql(self.moment.zone, "places.after")} AS occasion
             FROM settled s
             JOIN places USING (campaign, step)
@@ -183,6 +191,55 @@ class Composer:
                 continue  # the proof of the render step says so for the whole campaign
         return held
 
+    def price(self, touch: Touch) -> None:
+        """Set what each SMS in `chosen` costs, by the segments of its text; until then it is one.
+
+        A text depends on the values its templates use: equal ones are rendered once. Links are all
+        of one length, of characters that every alphabet has.
+        """
+        one = price_e4(self.project.configuration.policy.costs, "sms")
+        if not one or "sms" not in touch.channels:
+            return
+        columns = dict(self._columns(touch, ("sms",)))
+        names = ("customer_id", "arm", "language", "message_id", "values_json")
+        listed = ", ".join(f"{columns[name]} AS {name}" for name in names)
+        self.session.execute(f"""
+            CREATE OR REPLACE TEMP TABLE texts AS SELECT {listed} FROM chosen
+            WHERE {_is(touch)} AND channel = 'sms' AND outcome = 'send'
+        """)
+        texts = self.session.arrow(
+            "SELECT arm, language, values_json, min(message_id) AS message_id "
+            "FROM texts GROUP BY ALL"
+        )
+        counts = pa.array([self._segments(touch, row) for row in _rows(texts)], pa.int32())
+        self.session.register("counted", texts.append_column("segments", counts))
+        self.session.execute(f"""
+            UPDATE chosen SET cost_e4 = {one} * t.segments FROM (
+                SELECT texts.customer_id, counted.segments
+                FROM texts JOIN counted USING (arm, language, values_json)
+                WHERE counted.segments > 1
+            ) t WHERE {_is(touch)} AND channel = 'sms' AND chosen.customer_id = t.customer_id
+        """)
+
+    def _segments(self, touch: Touch, row: Mapping[str, str]) -> int:
+        """Of one text; what cannot be rendered will not be sent, or is another step's to tell."""
+        values, links = unpack(row["values_json"]), self.signer.links(row["message_id"])
+        try:
+            content = self.templates.render(
+                touch.message, row["arm"], row["language"], "sms", values, links
+            )
+        except (MessageHeld, TemplateFault):
+            return 1
+        assert isinstance(content, Sms)
+        return segments(content.text)
+
+    @property
+    def _price_sql(self) -> str:
+        """What one e-mail, or one segment, costs by a survivor's channel."""
+        costs = self.project.configuration.policy.costs
+        prices = " ".join(f"WHEN '{one}' THEN {price_e4(costs, one)}" for one in ADDRESSES)
+        return f"(CASE s.channel {prices} END)::BIGINT"
+
     def messages(self, touch: Touch) -> pa.Table:
         """Rows for the outbox (ledger.planning.PLAN_SCHEMA), control rows included."""
         return self.session.arrow(self._messages_sql(touch))
@@ -207,20 +264,18 @@ class Composer:
 
     def _messages_sql(self, touch: Touch) -> str:
         columns = ", ".join(f"{sql} AS {name}" for name, sql in self._columns(touch).items())
-        return (
-            f"SELECT {columns} FROM chosen "
-            f"WHERE campaign = {literal(touch.name)} AND step = {literal(touch.step)}"
-        )
+        return f"SELECT {columns} FROM chosen WHERE {_is(touch)}"
 
-    def _columns(self, touch: Touch) -> Mapping[str, str]:
+    def _columns(self, touch: Touch, channels: Sequence[str] | None = None) -> Mapping[str, str]:
+        """Columns of a message; with `channels`, `values_json` holds only what these use."""
         configuration = self.project.configuration
         types = {name: feature.type for name, feature in configuration.features.items()}
         salt = literal(configuration.settings.salt)
         values = Values(
             touch,
             self.moment.business_day,
-            self.needed(touch),
-            used_by(self.templates, touch, "occasion"),
+            used_by(self.templates, touch, "customer", channels),
+            used_by(self.templates, touch, "occasion", channels),
             cells_of(configuration, touch),
         ).packed_sql(types)
         as_of = f"TIMESTAMPTZ '{self.moment.as_of.isoformat()}'"
@@ -238,7 +293,7 @@ class Composer:
             "not_before": "planned_at",
             "expires_at": f"{as_of} + to_seconds({seconds})",
             "planned_at": "planned_at",
-            "cost_e4": "0::BIGINT",
+            "cost_e4": "CASE outcome WHEN 'send' THEN cost_e4 ELSE 0 END",
             "address": f"CASE WHEN outcome = 'send' THEN CASE channel {addresses} END END",
             "template_hash": literal(self.templates.template_hash(touch.message)),
             "language": self._language,
@@ -256,6 +311,16 @@ class Composer:
         )
         fallback = tree.languages[0]
         return f"CASE frame.language {known} ELSE '{fallback}' END" if known else f"'{fallback}'"
+
+
+def _is(touch: Touch) -> str:
+    """Whether a row of `chosen` is of the touch."""
+    return f"campaign = {literal(touch.name)} AND step = {literal(touch.step)}"
+
+
+def _rows(table: pa.Table) -> Iterator[Mapping[str, str]]:
+    for batch in table.to_batches(max_chunksize=10_000):
+        yield from batch.to_pylist()
 
 
 def keep_templates(ledger: Ledger, templates: Templates, touches: Sequence[Touch]) -> None:

@@ -16,11 +16,11 @@ from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import Frames
 from antiphon.steps.history import DECIDED, keep
-from antiphon.steps.run import Counts, Run, step
+from antiphon.steps.run import DAILY, Counts, Run, step
+from antiphon.steps.volumes import LATE, cautions, unpaid_of
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
 ROWS_A_PLAN = 10_000
-_LACKING = pa.schema(dict.fromkeys(("campaign", "step", "customer_id", "variable"), pa.string()))
 
 
 @step("decide")
@@ -36,6 +36,7 @@ def decide(run: Run) -> Counts:
         else:
             shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
             counts = write_decisions(day, composer, folder)
+            run.warn(cautions(day, composer, is_whole_day=run.record.flow == DAILY))
             if run.record.dry_run:
                 shutil.rmtree(folder)
                 return _reported(run, counts)
@@ -88,40 +89,59 @@ def day_of(run: Run) -> Day:
 
 
 def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
-    """Every candidate's decision as Parquet in `folder`; leaves `chosen` with those to send.
+    """Every candidate's decision as Parquet in `folder`; leaves `chosen` with those to send, and
+    `used` with what earlier runs used of limits (USED).
 
-    Messages that would print a null are held here, after all other rules.
+    Messages that would print a null are held here, after all other rules, and those that no budget
+    reaches.
     """
-    settled = decide_day(day, folder)
+    decided = decide_day(day, folder)
     session = composer.session
-    composer.choose(settled, day.frames, day.touches, day.occasions)
+    session.register("used", decided.used)
+    composer.choose(decided.settled, day.frames, day.touches, day.occasions)
     rows = [
-        {"campaign": t.name, "step": t.step, "customer_id": customer, "variable": variable}
-        for t in day.touches
-        for customer, variable in composer.missing(t).items()
+        {
+            "campaign": touch.name,
+            "step": touch.step,
+            "customer_id": customer,
+            "rule": Rule.MISSING_VALUE.value,
+            "counters": json.dumps({"variable": variable}, separators=(",", ":")),
+        }
+        for touch in day.touches
+        for customer, variable in composer.missing(touch).items()
     ]
-    session.register("lacking", pa.Table.from_pylist(rows, schema=_LACKING))
-    session.execute(
-        "DELETE FROM chosen USING lacking l WHERE chosen.campaign = l.campaign "
-        "AND chosen.step = l.step AND chosen.customer_id = l.customer_id"
-    )
+    lacking = pa.Table.from_pylist(rows, schema=LATE)
+    _hold_late(composer, lacking)
+    for touch in day.touches:
+        composer.price(touch)
+    beyond = unpaid_of(day, composer, decided)
+    _hold_late(composer, beyond)
+    session.register("late", pa.concat_tables([lacking, beyond]))
     session.write(
         f"""
         SELECT '{day.run_id}' AS run_id, s.* REPLACE (
-            CASE WHEN l.variable IS NULL THEN s.outcome ELSE 'held' END AS outcome,
-            CASE WHEN l.variable IS NULL THEN s.rule ELSE '{Rule.MISSING_VALUE}' END AS rule,
-            CASE WHEN l.variable IS NULL THEN s.counters
-                ELSE json_object('variable', l.variable)::VARCHAR END AS counters,
-            CASE WHEN l.variable IS NULL THEN s.arm END AS arm,
-            CASE WHEN l.variable IS NULL THEN s.occurrence_key END AS occurrence_key,
-            CASE WHEN l.variable IS NULL OR s.due_at IS NOT NULL THEN s.anchor END AS anchor,
-            CASE WHEN l.variable IS NULL THEN s.attempt END AS attempt)
-        FROM settled s LEFT JOIN lacking l USING (campaign, step, customer_id)
+            CASE WHEN l.rule IS NULL THEN s.outcome ELSE 'held' END AS outcome,
+            coalesce(l.rule, s.rule) AS rule,
+            CASE WHEN l.rule IS NULL THEN s.counters ELSE l.counters END AS counters,
+            CASE WHEN l.rule IS NULL THEN s.arm END AS arm,
+            CASE WHEN l.rule IS NULL THEN s.occurrence_key END AS occurrence_key,
+            CASE WHEN l.rule IS NULL OR s.due_at IS NOT NULL THEN s.anchor END AS anchor,
+            CASE WHEN l.rule IS NULL THEN s.attempt END AS attempt)
+        FROM settled s LEFT JOIN late l USING (campaign, step, customer_id)
         ORDER BY customer_id, campaign, step
         """,
         folder / SETTLED,
     )
     return _counts(composer, folder)
+
+
+def _hold_late(composer: Composer, late: pa.Table) -> None:
+    """Take rows (LATE) out of `chosen`."""
+    composer.session.register("late", late)
+    composer.session.execute(
+        "DELETE FROM chosen USING late l WHERE chosen.campaign = l.campaign "
+        "AND chosen.step = l.step AND chosen.customer_id = l.customer_id"
+    )
 
 
 def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
@@ -130,6 +150,8 @@ def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
         f"SELECT * EXCLUDE run_id FROM read_parquet('{folder / SETTLED}')"
     )
     composer.choose(settled, day.frames, day.touches, day.occasions)
+    for touch in day.touches:
+        composer.price(touch)
     return _counts(composer, folder)
 
 

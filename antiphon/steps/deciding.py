@@ -19,6 +19,7 @@ from antiphon.policy.chance import Numbers, Part, keyed_numbers
 from antiphon.policy.decide import Judged, judge
 from antiphon.policy.moment import Moment
 from antiphon.policy.settle import settle
+from antiphon.policy.usage import total
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.steps.buckets import bucket_session, each_bucket
@@ -105,7 +106,16 @@ def engine_numbers(session: Session) -> Numbers:
     return numbers
 
 
-def decide_day(day: Day, folder: Path) -> pa.Table:
+@dataclass(frozen=True)
+class Decided:
+    """The decisions on those who passed all rules on customers (DECISIONS), and what earlier runs
+    used of limits (USED)."""
+
+    settled: pa.Table
+    used: pa.Table
+
+
+def decide_day(day: Day, folder: Path) -> Decided:
     """Decide every candidate: held rows go to `folder`, bucket by bucket; the survivors come back.
 
     Columns of both: policy.decide.DECISIONS.
@@ -138,11 +148,13 @@ def decide_day(day: Day, folder: Path) -> pa.Table:
 
     decided = each_bucket(day.project, day.snapshot, decide)
     with day.project.lake.session(day.snapshot) as session:
-        return settle(
+        settled = settle(
             decided,
             day.touches,
             configuration.policy,
             day.moment,
             salt=salt,
             numbers=engine_numbers(session),
+            campaigns=configuration.campaigns.values(),
         )
+    return Decided(settled, total([one.used for one in decided]))
