@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from antiphon.campaigns.configuration import POLICY
@@ -83,7 +84,7 @@ class Scene:
     is_whole: bool = True
     constant: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def pairs(self) -> list[Pair]:
         """Every way in which some campaign may speak."""
         return [
