@@ -17,6 +17,7 @@ from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import CONSENTS, CONTACTS, ColumnType, Entity
 from antiphon.policy.audit import audit
 from antiphon.policy.audit_queries import find_breaches
+from antiphon.policy.brakes import BrakeReading
 from antiphon.policy.caps import CATEGORIES, CHANNELS
 from antiphon.policy.chance import keyed_numbers
 from antiphon.policy.decide import judge
@@ -33,6 +34,18 @@ ARROW = {
     ColumnType.INTEGER: pa.int64(),
     ColumnType.BOOLEAN: pa.bool_(),
     ColumnType.INSTANT: pa.timestamp("us", tz="UTC"),
+}
+MORE = {
+    "in": pa.bool_(),
+    "agreed": pa.bool_(),
+    "max": pa.int64(),
+    "value": pa.float64(),
+    "pause": ARROW[ColumnType.INSTANT],
+    "last_answer": ARROW[ColumnType.INSTANT],
+    "chains": pa.list_(pa.string()),
+    "preferred_channel": pa.string(),
+    "best_channel": pa.string(),
+    "tier": pa.string(),
 }
 
 
@@ -78,7 +91,8 @@ def policy(**changes: Any) -> Policy:
 class Person:
     """A customer; `acts`: (channel, category, granted, acted_at).
 
-    `wanted`: positions of the touches whose condition holds; `cell`: theirs in the cross `grid`.
+    `wanted`: positions of the touches whose condition holds; `cell`: theirs in the cross `grid`;
+    `more`: what the policy asks of a customer besides, by column (`in:RULE`, `max:CAP`, …).
     """
 
     name: str
@@ -88,6 +102,10 @@ class Person:
     suppressed: frozenset[str] = frozenset()
     acts: tuple[tuple[str, str, bool, datetime | None], ...] = ()
     cell: str | None = None
+    zone: str = "Europe/Berlin"
+    country: str = "DE"
+    household: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def consent(self, channel: str, category: str) -> bool | None:
         """The latest act; undated ones are oldest; of equals the objection."""
@@ -104,6 +122,15 @@ def people(persons: Sequence[Person]) -> pa.Table:
     names = pa.array([person.name for person in persons], pa.string())
     cells = pa.array([person.cell for person in persons], pa.string())
     columns: dict[str, Any] = {"customer_id": names, "unit": names, "grid": cells}
+    places = {"timezone": "zone", "country": "country"}
+    for name, of in places.items():
+        columns[name] = pa.array([getattr(person, of) for person in persons], pa.string())
+    homes = [person.household or person.name for person in persons]
+    columns["household_id"] = pa.array(homes, pa.string())
+    for name in sorted({name for person in persons for name in person.more}):
+        type_ = MORE[name.partition(":")[0]]
+        absent = False if type_ == pa.bool_() else None
+        columns[name] = pa.array([person.more.get(name, absent) for person in persons], type_)
     for channel in CHANNELS:
         columns[f"{channel}_reachable"] = [getattr(person, channel) for person in persons]
         columns[f"suppressed_{channel}"] = [channel in person.suppressed for person in persons]
@@ -175,6 +202,8 @@ class World:
     moment: Moment = MOMENT
     salt: str = field(default=SALT)
     occasions: tuple[dict[str, Any], ...] = ()
+    brakes: Mapping[str, BrakeReading] = field(default_factory=dict)
+    others: tuple[Campaign, ...] = ()  # configured, and not running today
 
     @property
     def touches(self) -> tuple[Touch, ...]:
@@ -212,6 +241,8 @@ def tables(world: World, *, buckets: int = 1, numbers: Any = keyed_numbers) -> l
                 salt=world.salt,
                 occasions=due(world),
                 numbers=numbers,
+                brakes=world.brakes,
+                campaigns=(*world.campaigns, *world.others),
             )
         )
     settled = settle(
