@@ -138,6 +138,7 @@ def _day(policy: Policy) -> AuditQuery:
             count(*) AS found, {policy.winners_per_day} AS allowed
         FROM audit_log
         WHERE NOT is_exempt AND (is_planned OR is_said)
+            AND day IN (SELECT day FROM audit_log WHERE is_planned)
         GROUP BY customer_id, day
         HAVING found > allowed AND count(*) FILTER (is_planned) > 0
         """,

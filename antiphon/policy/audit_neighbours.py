@@ -9,7 +9,8 @@ from antiphon.quoting import literal
 
 # What a message of this run may be compared with: what stood before the run chose, exempt
 # messages of the run, and (unless it is a control row) whatever else the run chose.
-BESIDE = """c.customer_id = x.customer_id AND c.message_id <> x.message_id AND c.is_counted
+BESIDE = """c.customer_id = x.customer_id AND c.is_counted
+                AND c.message_id IS DISTINCT FROM x.message_id
                 AND (NOT c.is_planned OR c.is_exempt OR x.is_contact)"""
 
 
@@ -54,7 +55,8 @@ def sequences(basis: Basis) -> Iterator[AuditQuery]:
             SELECT {literal(rule.title)} AS rule, x.message_id, 0 AS found, 1 AS allowed
             FROM audit_log x WHERE {basis.bound(rule)} AND NOT EXISTS (
                 SELECT 1 FROM audit_log c WHERE c.customer_id = x.customer_id AND c.is_counted
-                    AND c.message_id <> x.message_id AND c.campaign IN {texts(rule.after)}
+                    AND c.message_id IS DISTINCT FROM x.message_id
+                    AND c.campaign IN {texts(rule.after)}
                     AND c.us <= x.us - {length_us(rule.wait)} {within}
             )
             """,

@@ -18,11 +18,16 @@ def occurrence() -> AuditQuery:
     return AuditQuery(
         "occurrence",
         f"""
-        SELECT 'occurrence' AS rule, max(message_id) FILTER (is_planned) AS message_id,
+        WITH every AS (
+            SELECT occurrence_key, attempt, state, message_id FROM planned
+            UNION ALL
+            SELECT occurrence_key, attempt, state, NULL FROM contacts
+            WHERE occurrence_key IN (SELECT occurrence_key FROM planned)
+        )
+        SELECT 'occurrence' AS rule, max(message_id) AS message_id,
             greatest(count(*) FILTER (state IN {texts(OCCURRENCE_STATES)}),
                      count(*) - count(DISTINCT attempt) + 1) AS found, 1 AS allowed
-        FROM audit_log
-        WHERE occurrence_key IN (SELECT occurrence_key FROM planned)
+        FROM every
         GROUP BY occurrence_key HAVING found > allowed
         UNION ALL
         SELECT 'occurrence', message_id, 1, 0 FROM planned
@@ -62,7 +67,7 @@ def repeat(campaigns: Sequence[Campaign]) -> Iterator[AuditQuery]:
         SELECT 'already_sent' AS rule, p.message_id, count(*) + 1 AS found, 1 AS allowed
         FROM planned p JOIN rules r ON r.campaign = p.campaign
         JOIN alive a ON a.campaign = p.campaign AND a.unit = p.unit
-            AND a.message_id <> p.message_id
+            AND a.message_id IS DISTINCT FROM p.message_id
         WHERE r.pause IS NULL OR abs(epoch_us(a.contact_at) - epoch_us(p.contact_at)) < r.pause
         GROUP BY p.message_id
         """,
@@ -89,7 +94,7 @@ def occasional(
             WITH {ALIVE}
             SELECT '{rule}' AS rule, p.message_id, count(*) + 1 AS found, 1 AS allowed
             FROM planned p JOIN alive a ON a.campaign = p.campaign AND a.unit = p.unit
-                AND a.message_id <> p.message_id
+                AND a.message_id IS DISTINCT FROM p.message_id
             WHERE p.campaign IN {texts(names)} AND {are_one}
             GROUP BY p.message_id
             """,

@@ -61,6 +61,7 @@ def _cool_down(rule: CoolDown, basis: Basis) -> str:
         counted AS (
             SELECT x.customer_id, x.us FROM audit_log x
             WHERE {basis.scope(rule)} AND x.is_counted AND NOT x.is_planned
+                AND x.us > epoch_us($as_of) - {length_us(rule.within)}
         ),
         seen AS (
             SELECT x.message_id, x.customer_id, x.us AS own_us, c.us,

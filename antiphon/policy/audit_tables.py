@@ -3,6 +3,7 @@
 - audit_people: each customer with a planned message, on their own clock, with their household and
   what rules and campaigns ask of them
 - audit_log: the run's messages, and every contact of these customers, their households and units
+  (without message_id and arm: narrow, as there may be many)
 - audit_hours: what all customers were sent, by campaign, channel, category and clock hour
 - audit_holidays: country or region (as the policy writes it), day
 """
@@ -22,10 +23,7 @@ from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 
 OWN = "own"
 FARTHEST = timedelta(days=400)  # a message is never planned that far ahead
-LOGGED = (
-    "message_id, occurrence_key, customer_id, unit, campaign, step, cell, anchor, attempt, arm, "
-    "channel, category, state, contact_at"
-)
+LOGGED = "customer_id, unit, campaign, step, anchor, channel, category, state, contact_at"
 
 
 def tables(basis: Basis) -> Iterator[AuditQuery]:
@@ -132,11 +130,14 @@ def _log_sql(basis: Basis) -> str:
             {members} UNION SELECT customer_id, household_id FROM audit_people
         ),
         every AS (
-            SELECT {LOGGED}, true AS is_planned FROM planned
-            UNION ALL BY NAME
-            SELECT {LOGGED}, false AS is_planned FROM contacts
+            SELECT message_id, arm, {LOGGED}, true AS is_planned FROM planned
+            UNION ALL
+            SELECT NULL, NULL, {LOGGED}, false FROM contacts
             WHERE customer_id IN (SELECT customer_id FROM members)
-                OR unit IN (SELECT unit FROM planned)
+            UNION ALL
+            SELECT NULL, NULL, {LOGGED}, false FROM contacts
+            WHERE unit <> customer_id AND unit IN (SELECT unit FROM planned)
+                AND customer_id NOT IN (SELECT customer_id FROM members)
         )
         SELECT every.*, epoch_us(contact_at) AS us,
             timezone($zone, contact_at)::DATE AS day,

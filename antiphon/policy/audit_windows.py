@@ -38,29 +38,34 @@ def _near(cap: Cap, basis: Basis) -> str:
     reach = ""
     if isinstance(cap.per, timedelta):
         reach = f"AND c.us > b.us - {length_us(cap.per)} AND c.us < b.us + {length_us(cap.per)}"
+    scope = basis.scope(cap)
     return f"""
-        scoped AS (
+        own AS (
             SELECT x.message_id, x.{holder} AS holder, {kind} AS kind, x.us, x.contact_at,
-                x.is_planned, x.is_exempt, x.is_contact, x.is_counted, p.timezone,
+                x.is_exempt, x.is_contact, x.is_counted, p.timezone,
                 {most} AS most, {basis.bound(cap)} AS is_bound
-            FROM audit_log x LEFT JOIN audit_people p ON p.customer_id = x.customer_id {offered}
-            WHERE {basis.scope(cap)} AND (x.is_counted OR x.is_planned)
+            FROM audit_log x JOIN audit_people p ON p.customer_id = x.customer_id {offered}
+            WHERE x.is_planned AND {scope}
         ),
         counted AS (
-            SELECT *, CASE WHEN is_planned AND NOT is_exempt
-                THEN CASE WHEN is_bound THEN most ELSE {LAST} END END AS chosen
-            FROM scoped WHERE is_counted
+            SELECT NULL AS message_id, x.{holder} AS holder, {kind} AS kind, x.us, x.contact_at,
+                NULL AS chosen
+            FROM audit_log x {offered} WHERE NOT x.is_planned AND x.is_counted AND {scope}
+            UNION ALL
+            SELECT message_id, holder, kind, us, contact_at, CASE WHEN NOT is_exempt
+                THEN CASE WHEN is_bound THEN most ELSE {LAST} END END
+            FROM own WHERE is_counted
         ),
         near AS (
             SELECT b.message_id, b.us AS own_us, b.contact_at AS moment, b.timezone, b.most, c.us,
                 c.contact_at
-            FROM scoped b JOIN counted c
-                ON c.holder = b.holder AND c.kind = b.kind AND c.message_id <> b.message_id {reach}
-            WHERE b.is_bound
+            FROM own b JOIN counted c
+                ON c.holder = b.holder AND c.kind = b.kind {reach}
+            WHERE b.is_bound AND c.message_id IS DISTINCT FROM b.message_id
                 AND (c.chosen IS NULL OR (b.is_contact AND c.chosen <= b.most))
             UNION ALL
             SELECT message_id, us, contact_at, timezone, most, us, contact_at
-            FROM scoped WHERE is_bound
+            FROM own WHERE is_bound
         )"""
 
 
@@ -122,16 +127,22 @@ def ratios(basis: Basis) -> Iterator[AuditQuery]:
 
 
 def _ratio(ratio: Ratio, basis: Basis) -> str:
-    per = length_us(ratio.per)
+    per, tagged = length_us(ratio.per), texts(basis.tagged(ratio.of))
 
     def allowed(count: str) -> str:
         return f"greatest({ratio.free}, floor({ratio.share!r}::DOUBLE * ({count}) + 1e-9))"
 
     return f"""
-        WITH scoped AS (
-            SELECT x.*, x.campaign IN {texts(basis.tagged(ratio.of))} AS is_tagged,
-                {basis.bound(ratio)} AS is_bound
-            FROM audit_log x WHERE {basis.scope(ratio)} AND (x.is_counted OR x.is_planned)
+        WITH asked AS (
+            SELECT DISTINCT x.customer_id FROM audit_log x
+            WHERE {basis.bound(ratio)} AND x.campaign IN {tagged}
+        ),
+        scoped AS (
+            SELECT x.message_id, x.customer_id, x.us, x.is_planned, x.is_exempt, x.is_contact,
+                x.is_counted, x.campaign IN {tagged} AS is_tagged, {basis.bound(ratio)} AS is_bound
+            FROM audit_log x
+            WHERE {basis.scope(ratio)} AND (x.is_counted OR x.is_planned)
+                AND x.customer_id IN (SELECT customer_id FROM asked)
         ),
         counts AS (
             SELECT *, count(*) FILTER (is_counted) OVER before AS every,
