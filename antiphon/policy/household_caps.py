@@ -96,12 +96,11 @@ class Households:
             Kind(rows.campaigns[k].campaign, CHANNELS[channel], rows.campaigns[k].category)
             for k, channel in pairs
         ]
-        words = [texts(shared, name).to_pylist() for name in ("campaign", "channel", "category")]
-        sent = [Kind(*one) for one in zip(*words, strict=True)]
-        self._kinds = Kinds([*candidates, *dict.fromkeys(sent)], known)
+        sent, place = _kinds_of(shared)
+        self._kinds = Kinds([*candidates, *sent], known)
         numbers = np.array([self._kinds.number(one) for one in candidates], np.int32)
         self._kind: Indices = numbers[code]
-        kinds = np.array([self._kinds.number(one) for one in sent], np.int32)
+        kinds = np.array([self._kinds.number(one) for one in sent], np.int32)[place]
         self._past = Sent(theirs, instants(shared, "contact_at"), kinds)
 
     def refuse(self, moved: Bools | None = None) -> None:
@@ -244,6 +243,19 @@ def _told(cap: Cap, most: Wholes, found: Refused) -> pa.Array:
         contacts=instants_json(found.counts, found.times),
         next=instant_json(found.free),
     )
+
+
+def _kinds_of(shared: pa.Table) -> tuple[list[Kind], npt.NDArray[np.intp]]:
+    """The kinds of some contacts (SHARED), and for each contact the position of its own."""
+    names = ("campaign", "channel", "category")
+    columns = [texts(shared, name).dictionary_encode() for name in names]
+    code = np.zeros(shared.num_rows, np.int64)
+    for column in columns:
+        code = code * max(len(column.dictionary), 1)
+        code += column.indices.to_numpy(zero_copy_only=False)
+    _, first, place = np.unique(code, return_index=True, return_inverse=True)
+    rows = shared.select(list(names)).take(pa.array(first)).to_pylist()
+    return [Kind(row["campaign"], row["channel"], row["category"]) for row in rows], place
 
 
 def _turns(household: Indices) -> npt.NDArray[np.intp]:
