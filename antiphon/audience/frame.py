@@ -148,14 +148,16 @@ def scan_sql(
     source: str = RELATION,
     columns: Iterable[str] = (),
     *,
+    expressions: Mapping[str, str] | None = None,
     occasional: Collection[int] = (),
     occasions: str = "",
 ) -> str:
     """All audiences in one scan of the frame: who is in at least one, with bit masks.
 
-    Columns: PEOPLE_COLUMNS and the `columns` asked for beside them, then mask_0, mask_1 …
-    (UBIGINT): the condition at place k of `conditions` is bit k % 62 of mask k // 62. `source`: a
-    relation or a table function. Conditions at the places `occasional` hold only for customers
+    Columns: PEOPLE_COLUMNS and the `columns` asked for beside them, the `expressions` (name → SQL
+    over `frame`, in place of the column of that name), then mask_0, mask_1 … (UBIGINT): the
+    condition at place k of `conditions` is bit k % 62 of mask k // 62. `source`: a relation or a
+    table function. Conditions at the places `occasional` hold only for customers
     that have an occasion there: `occasions` is a relation with their columns touch, customer_id.
     """
     masks = _masks(conditions, occasional)
@@ -163,9 +165,9 @@ def scan_sql(
         masks = ["0::UBIGINT"]
     names = [f"mask_{index}" for index in range(len(masks))]
     written = ",\n".join(f"{mask} AS {name}" for mask, name in zip(masks, names, strict=True))
-    people = ", ".join(
-        f"{RELATION}.{quoted(name)}" for name in dict.fromkeys([*PEOPLE_COLUMNS, *columns])
-    )
+    named = {name: f"{RELATION}.{quoted(name)}" for name in (*PEOPLE_COLUMNS, *columns)}
+    named |= expressions or {}
+    people = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in named.items())
     join = _due_sql(occasions, len(masks)) if occasional else ""
     return (
         f"SELECT * FROM (SELECT {people},\n{written}\nFROM {source} AS {RELATION}{join})\n"  # noqa: S608

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from antiphon import keys
-from antiphon.audience.frame import scan_sql
+from antiphon.audience.policy_inputs import ZONES
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Session, Snapshot
@@ -22,9 +21,16 @@ from antiphon.policy.settle import settle
 from antiphon.policy.usage import total
 from antiphon.project import Project
 from antiphon.quoting import literal
+from antiphon.steps.asking import (
+    brake_readings,
+    history_query,
+    households_query,
+    people_query,
+    zones_table,
+)
 from antiphon.steps.buckets import bucket_session, each_bucket
 from antiphon.steps.composing import occasions_sql
-from antiphon.steps.frames import Frames, touch_conditions
+from antiphon.steps.frames import Frames
 from antiphon.steps.intake import recent_contacts
 
 ENGINE_FROM = 20_000  # rows from which the engine hashes faster than Python
@@ -67,25 +73,6 @@ class Day:
         return recent_contacts(self.project, self.mark, self.run_id)
 
 
-def history_sql(day: Day, bucket: int | None = None) -> str:
-    """SELECT of the contacts that can matter to this day: the lake's, and the ledger's newer ones.
-
-    Needs the table `recent`. Campaigns of the day need all of theirs (once ever), other campaigns
-    count in caps and in the day's slot, as far back as the longest window.
-    """
-    windows = [cap.per for cap in day.project.configuration.policy.caps]
-    horizon = day.moment.as_of - max([timedelta(days=2), *windows])
-    names = ", ".join(f"'{campaign.campaign}'" for campaign in day.campaigns) or "''"
-    in_bucket = f"{keys.bucket_sql('customer_id', day.snapshot.buckets)} = {bucket}"
-    return f"""
-        SELECT * FROM (
-            SELECT * FROM contacts ANTI JOIN recent USING (message_id)
-            UNION ALL BY NAME
-            SELECT * FROM recent WHERE {in_bucket if bucket is not None else "true"}
-        ) WHERE campaign IN ({names}) OR contact_at >= TIMESTAMPTZ '{horizon.isoformat()}'
-    """  # noqa: S608
-
-
 def engine_numbers(session: Session) -> Numbers:
     """`keys.number` for many rows, by the lake's engine."""
 
@@ -121,26 +108,26 @@ def decide_day(day: Day, folder: Path) -> Decided:
     Columns of both: policy.decide.DECISIONS.
     """
     configuration, salt = day.project.configuration, day.project.configuration.settings.salt
-    conditions = touch_conditions(configuration, day.touches)
-    occasional = [place for place, touch in enumerate(day.touches) if touch.is_occasional]
-    crosses = sorted({one.for_each for one in day.campaigns if one.for_each})
-    recent = day.recent()
+    campaigns, sharing = configuration.campaigns.values(), households_query(day)
+    tables = {"recent": day.recent(), ZONES: zones_table()}
+    with day.project.lake.session(day.snapshot, tables=tables) as session:
+        brakes = brake_readings(day, session)
 
     def decide(bucket: int) -> Judged:
         due = occasions_sql(day.occasions[bucket : bucket + 1])
-        scan = scan_sql(
-            conditions, day.frames.relation(bucket), crosses, occasional=occasional, occasions=due
-        )
-        with bucket_session(day.project, day.snapshot, bucket, recent=recent) as session:
+        with bucket_session(day.project, day.snapshot, bucket, **tables) as session:
             judged = judge(
-                session.arrow(scan),
-                session.arrow(history_sql(day, bucket)),
+                session.arrow(people_query(day, bucket)),
+                session.arrow(history_query(day, bucket)),
                 day.touches,
                 configuration.policy,
                 day.moment,
                 salt=salt,
                 occasions=session.arrow(f"SELECT * FROM {due}"),  # noqa: S608
                 numbers=engine_numbers(session),
+                brakes=brakes,
+                households=session.arrow(sharing) if sharing else None,
+                campaigns=campaigns,
             )
             session.register("held", judged.held)
             session.write("SELECT * FROM held", folder / f"held-b{bucket:03d}.parquet")
@@ -155,6 +142,6 @@ def decide_day(day: Day, folder: Path) -> Decided:
             day.moment,
             salt=salt,
             numbers=engine_numbers(session),
-            campaigns=configuration.campaigns.values(),
+            campaigns=campaigns,
         )
     return Decided(settled, total([one.used for one in decided]))

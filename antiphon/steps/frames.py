@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ from antiphon.errors import AntiphonError
 from antiphon.lake import QueryError, Session, Snapshot
 from antiphon.ledger import RunState
 from antiphon.policy.moment import Moment
+from antiphon.policy.terms import Terms
 from antiphon.project import Project
 from antiphon.quoting import literal, quoted
 from antiphon.steps.buckets import bucket_session, each_bucket
 from antiphon.steps.feature_checks import verify_columns, verify_files
 from antiphon.steps.run import Run
+from antiphon.steps.terms import asked_by, own_columns, terms_of
 
 FILE = "frame.json"
 EVERYBODY = Condition("true", "TRUE", frozenset())
@@ -204,7 +207,7 @@ def build_frames(
 
     Raises ConfigError when a feature file gives a customer more than one row.
     """
-    wanted = _wanted(project.configuration, touches, needed, asked)
+    wanted = _wanted(project.configuration, touches, needed, asked, moment.business_day)
     configuration = project.configuration
     query = frame_sql(
         configuration.files,
@@ -291,10 +294,13 @@ def _wanted(
     touches: Sequence[Touch],
     needed: Collection[str] | None,
     conditions: Sequence[Condition],
+    day: date,
 ) -> _Wanted:
     definitions = configuration.definitions
-    asked = [*conditions, *touch_conditions(configuration, touches)]
-    for campaign in {touch.name: touch.campaign for touch in touches}.values():
+    campaigns = list({touch.name: touch.campaign for touch in touches}.values())
+    terms = terms_of(configuration, campaigns, day) if touches else Terms()
+    asked = [*conditions, *touch_conditions(configuration, touches), *asked_by(terms)]
+    for campaign in campaigns:
         entering, leaving = chain_conditions(configuration, campaign)
         asked += [*([entering] if entering else []), *leaving.values()]
     if needed is None:
@@ -302,8 +308,9 @@ def _wanted(
         columns, derived = None, definitions.derived
         reads = frozenset[str]()
     else:
-        crosses = {touch.campaign.for_each for touch in touches if touch.campaign.for_each}
-        columns = frozenset(needed).union(crosses, *(one.columns for one in asked))
+        crosses = {one.for_each for one in campaigns if one.for_each}
+        own = {*crosses, *own_columns(campaigns)}
+        columns = frozenset(needed).union(own, *(one.columns for one in asked))
         derived = definitions.closure(columns) & definitions.derived
         reads = columns
     asked += [condition for name in sorted(derived) for condition in definitions.conditions(name)]

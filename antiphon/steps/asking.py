@@ -1,0 +1,117 @@
+"""What a bucket's decisions are made from: queries over its frame, the lake and the ledger's rows.
+
+Needs the tables `recent` (the ledger's contacts that the snapshot does not have, of any bucket) and
+`zones` (see `zones_table`) in the session.
+"""
+
+# ruff: noqa: S608  (names are ours and checked configuration's; values are literals)
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
+
+import pyarrow as pa
+
+from antiphon import keys
+from antiphon.audience.frame import scan_sql
+from antiphon.audience.policy_history import counting_sql
+from antiphon.audience.policy_inputs import expressions, facts, people_sql, reading_sql
+from antiphon.lake import Session
+from antiphon.policy.brakes import BrakeReading
+from antiphon.policy.households import household_rules
+from antiphon.steps.composing import occasions_sql
+from antiphon.steps.frames import touch_conditions
+from antiphon.steps.terms import own_columns, terms_of
+
+if TYPE_CHECKING:
+    from antiphon.steps.deciding import Day
+
+# Of the entity contacts; ids and cells are read by nobody who decides.
+COLUMNS = (
+    "customer_id",
+    "unit",
+    "campaign",
+    "step",
+    "anchor",
+    "attempt",
+    "channel",
+    "category",
+    "state",
+    "contact_at",
+    "cost_e4",
+)
+
+
+@cache
+def zones_table() -> pa.Table:
+    """Every time zone there is (column `name`)."""
+    return pa.table({"name": sorted(available_timezones())})
+
+
+def people_query(day: "Day", bucket: int) -> str:
+    """SELECT of `people` as policy.decide.judge reads it."""
+    configuration = day.project.configuration
+    touches, campaigns = day.touches, day.campaigns
+    crosses = sorted({one.for_each for one in campaigns if one.for_each})
+    scan = scan_sql(
+        touch_conditions(configuration, touches),
+        day.frames.relation(bucket),
+        crosses,
+        expressions=expressions(
+            terms_of(configuration, campaigns, day.moment.business_day),
+            configuration.settings.business,
+            own_columns(campaigns),
+        ),
+        occasional=[place for place, touch in enumerate(touches) if touch.is_occasional],
+        occasions=occasions_sql(day.occasions[bucket : bucket + 1]),
+    )
+    return people_sql(scan, [*facts(configuration.policy, touches, day.moment)])
+
+
+def history_query(day: "Day", bucket: int | None = None) -> str:
+    """SELECT of the contacts that can matter to this day: the lake's, and the ledger's newer ones.
+
+    The columns that decisions read: COLUMNS, and the occurrence's key where something is due.
+    """
+    configuration = day.project.configuration
+    is_due = any(touch.is_occasional for touch in day.touches)
+    columns = ", ".join([*COLUMNS, *(["occurrence_key"] if is_due else [])])
+    in_bucket = f"{keys.bucket_sql('customer_id', day.snapshot.buckets)} = {bucket}"
+    counting = counting_sql(
+        configuration.policy,
+        configuration.campaigns.values(),
+        [one.campaign for one in day.campaigns],
+        day.moment,
+    )
+    return f"""
+        SELECT {columns} FROM contacts ANTI JOIN recent USING (message_id) WHERE {counting}
+        UNION ALL BY NAME
+        SELECT {columns} FROM recent
+        WHERE {in_bucket if bucket is not None else "true"} AND ({counting})
+    """
+
+
+def households_query(day: "Day") -> str | None:
+    """SELECT of customer_id and household_id of those who share one; None where no rule asks."""
+    if not any(household_rules(day.project.configuration.policy, day.moment)):
+        return None
+    return "SELECT customer_id, household_id FROM households WHERE since_day IS NOT NULL"
+
+
+def brake_readings(day: "Day", session: Session) -> Mapping[str, BrakeReading]:
+    """What stands on the brakes of the day, by name; the session has the table `recent`."""
+    configuration = day.project.configuration
+    contacts = "(FROM contacts ANTI JOIN recent USING (message_id) UNION ALL BY NAME FROM recent)"
+    found = {}
+    for brake in configuration.policy.brakes:
+        if brake.holds_on(day.moment.business_day):
+            sql = reading_sql(
+                brake,
+                configuration.policy,
+                configuration.campaigns.values(),
+                day.moment,
+                contacts,
+            )
+            found[brake.name] = BrakeReading(*session.rows(sql)[0])
+    return found
