@@ -17,12 +17,12 @@ from antiphon.policy.audit import audit
 from antiphon.policy.audit_queries import Breach, find_breaches
 from antiphon.policy.audit_tables import is_stratified
 from antiphon.policy.rules import Rule
-from antiphon.policy.terms import Terms
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.steps.composing import occasions_sql
 from antiphon.steps.deciding import Day
 from antiphon.steps.reading import Reader
+from antiphon.steps.terms import policy_terms
 
 EMAIL = "email"
 EXAMPLES = 3
@@ -75,7 +75,7 @@ def audit_day(day: Day, evidence: Evidence, *, has_frame: bool = True) -> Audite
             configuration.policy,
             day.moment,
             salt=configuration.settings.salt,
-            terms=Terms(),
+            terms=policy_terms(configuration),
             known=list(configuration.campaigns.values()),
             late=_late(session, day),
             has_frame=has_frame,
