@@ -171,7 +171,7 @@ def people(case: Case, persons: Sequence[Person]) -> pa.Table:
         for category in CATEGORIES:
             acts = [p.act(channel, category, case.as_of) for p in persons]
             flags[f"consent_{channel}_{category}"] = [act and act.granted for act in acts]
-            for rule in case.policy.consent_rules:
+            for rule in filter(is_exacting, case.policy.consent_rules):
                 column = f"agreed:{rule.name}:{channel}:{category}"
                 flags[column] = [fulfils(act, rule) for act in acts]
         columns |= {name: pa.array(values, pa.bool_()) for name, values in flags.items()}
@@ -197,6 +197,11 @@ def terms_columns(case: Case, persons: Sequence[Person]) -> dict[str, pa.Array]:
             worth = [p.values.get(each.campaign) for p in persons]
             columns[f"value:{each.campaign}"] = pa.array(worth, pa.float64())
     return columns
+
+
+def is_exacting(rule: ConsentRule) -> bool:
+    """Whether a bare grant may not be enough."""
+    return rule.needs == "double_opt_in" or rule.proof or rule.separate
 
 
 def fulfils(act: Act | None, rule: ConsentRule) -> bool:
@@ -267,13 +272,13 @@ def reading(case: Case, rule: Brake) -> BrakeReading:
         and is_late(row["contact_at"])
         and in_scope(case, rule, row)
     ]
-    of = {each.campaign: each for each in case.campaigns}
+    of_any_category = rule.model_copy(update={"category": None})  # a response has none
     responses = [
         row
         for row in case.responses
         if row["kind"] == rule.response
         and is_late(row["occurred_at"])
-        and in_scope(case, rule, row | {"category": of[row["campaign"]].category})
+        and in_scope(case, of_any_category, row)
     ]
     return BrakeReading(len(contacts), len(responses))
 
