@@ -171,11 +171,11 @@ def _last(pause: Pause, moment: Moment) -> Fact:
         if pause.below is None:
             parts.append(("events", "occurred_at", f"event = {after}"))
     listed = " UNION ALL ".join(
-        f"SELECT customer_id, {at} AS at FROM {view} WHERE {condition} "
+        f"SELECT customer_id, {at} AS happened_at FROM {view} WHERE {condition} "
         f"AND {_between(at, moment.as_of, pause.rest)}"
         for view, at, condition in parts
     )
-    select = f"SELECT customer_id, max(at) AS {name} FROM ({listed}) GROUP BY customer_id"
+    select = f"SELECT customer_id, max(happened_at) AS {name} FROM ({listed}) GROUP BY customer_id"
     return Fact(select, {f"pause:{pause.name}": "NULL"})
 
 
