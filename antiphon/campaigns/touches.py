@@ -1,8 +1,8 @@
 """What may speak to a customer: a campaign, or one step of its chain."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from antiphon.campaigns.models import NO_TIME, Campaign, ChainStep, Channel
 
@@ -61,6 +61,17 @@ class Touch:
         """Whether it speaks on occasions (anchors of their own) and not to a standing audience."""
         campaign = self.campaign
         return bool(campaign.anniversary or campaign.on or campaign.chain)
+
+
+def running_on(
+    campaigns: Mapping[str, Campaign], day: date, only: Collection[str] | None = None
+) -> tuple[Campaign, ...]:
+    """Those whose period includes the business day (and that are named in `only`), by name."""
+    return tuple(
+        campaigns[name]
+        for name in sorted(campaigns)
+        if campaigns[name].runs.includes(day) and (only is None or name in only)
+    )
 
 
 def touches(campaigns: Iterable[Campaign]) -> tuple[Touch, ...]:

@@ -5,14 +5,15 @@
 
 from dataclasses import replace
 from datetime import date
-
-import numpy as np
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from antiphon.lake.failures import explained
 from antiphon.lake.layout import Writer, bucketed
 from antiphon.lake.manifest import MAX_BUCKETS, DataFile, Manifest
 from antiphon.lake.scans import derived_households_sql, scan_sql
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _COLUMNS = ("customer_id", "household_id", "email_address", "phone_e164")
 
@@ -54,12 +55,15 @@ def _find_shared(writer: Writer, manifest: Manifest) -> None:
     )
 
 
-def components(pairs: pa.Table) -> pa.Table:
+def components(pairs: "pa.Table") -> "pa.Table":
     """Connected components of (customer_id, address) pairs: customer_id, smallest_id.
 
     Each customer takes the smallest number among those at the same addresses, then the number
     that customer has taken, until nothing changes (min-label propagation with pointer jumping).
     """
+    import numpy as np  # noqa: PLC0415 (a session that only reads needs neither)
+    import pyarrow as pa  # noqa: PLC0415
+
     customers = pairs["customer_id"].combine_chunks().dictionary_encode()
     addresses = pairs["address"].combine_chunks().dictionary_encode()
     # The pairs are sorted by customer id, so that numbers in order of appearance are too.

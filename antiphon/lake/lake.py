@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from antiphon.errors import LakeError
 from antiphon.lake import manifest as manifests
@@ -17,6 +16,9 @@ from antiphon.lake.locks import pinning, writing
 from antiphon.lake.manifest import MAX_BUCKETS, Manifest, Snapshot
 from antiphon.lake.retention import Cleaned, Retention, clean
 from antiphon.lake.session import Session, engine, open_session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def utc_now() -> datetime:
@@ -83,7 +85,7 @@ class Lake:
         snapshot: Snapshot | None = None,
         *,
         bucket: int | None = None,
-        tables: Mapping[str, pa.Table] | None = None,
+        tables: "Mapping[str, pa.Table] | None" = None,
     ) -> Iterator[Session]:
         """An engine over a snapshot (absent: the current one), which stays while it is open."""
         with ExitStack() as stack:

@@ -9,16 +9,18 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from antiphon.entities import ENTITIES
 from antiphon.lake.failures import explained
 from antiphon.lake.manifest import Snapshot, sync
 from antiphon.lake.scans import households_sql, read_files, scan_sql
 from antiphon.quoting import literal, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 # Measured on orders: zstd files are a quarter smaller than snappy ones and read as fast.
@@ -68,19 +70,19 @@ class Session:
         with explained(self.snapshot.root):
             self._connection.execute(sql, parameters)
 
-    def register(self, name: str, table: pa.Table) -> None:
+    def register(self, name: str, table: "pa.Table") -> None:
         """Give an Arrow table a name for the queries that follow; a second one replaces it."""
         with explained(self.snapshot.root):
             self._connection.register(name, table)
 
-    def arrow(self, sql: str, parameters: Parameters = None) -> pa.Table:
+    def arrow(self, sql: str, parameters: Parameters = None) -> "pa.Table":
         """The result of a query as an Arrow table; instants are UTC."""
         with explained(self.snapshot.root):
             return self._connection.sql(sql, params=parameters).to_arrow_table()
 
     def batches(
         self, sql: str, parameters: Parameters = None, *, rows: int = 100_000
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> "Iterator[pa.RecordBatch]":
         """The result of a query piece by piece: for what may be larger than memory."""
         with explained(self.snapshot.root):
             query = self._connection.sql(sql, params=parameters)
@@ -112,7 +114,7 @@ def open_session(
     memory: str,
     threads: int,
     bucket: int | None,
-    tables: Mapping[str, pa.Table],
+    tables: "Mapping[str, pa.Table]",
 ) -> Iterator[Session]:
     """A session over the snapshot, or over one of its buckets, with Arrow tables under names."""
     with engine(snapshot.root / "tmp", memory, threads) as connection:

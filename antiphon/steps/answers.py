@@ -17,18 +17,16 @@ from zoneinfo import ZoneInfo
 
 from antiphon import keys
 from antiphon.campaigns.models import Campaign
-from antiphon.campaigns.touches import Touch, touches
+from antiphon.campaigns.touches import Touch, running_on, touches
 from antiphon.errors import UserFilesError
 from antiphon.lake import Session
-from antiphon.ledger import Run
 from antiphon.policy.explain import explain, explain_entry, upcoming
 from antiphon.policy.rules import Outcome
 from antiphon.project import Project, glance
 from antiphon.quoting import literal
 from antiphon.states import MessageState
-from antiphon.steps.run import todays_campaigns
+from antiphon.steps.ran import Known, kept
 
-FLOWS = ("daily", "triggers")
 Row = Mapping[str, Any]
 BECAME = {  # what became of a message that was chosen, where it is not what one expects
     MessageState.PLANNED: "it has not left yet",
@@ -38,6 +36,7 @@ BECAME = {  # what became of a message that was chosen, where it is not what one
     MessageState.WITHDRAWN: "it was taken back before it left",
     MessageState.EXPIRED: "it was stale before it left",
 }
+MOVING = (MessageState.PLANNED, MessageState.SENDING, MessageState.IN_DOUBT)
 
 
 @dataclass(frozen=True)
@@ -66,40 +65,48 @@ class Person:
 
 def why(
     project: Project, customer_id: str, day: date | None = None, only: str | None = None
-) -> tuple[Run, list[Answer]]:
+) -> tuple[Known, list[Answer]]:
     """Every campaign of the day (absent: of the latest run), by name, and the run asked.
 
     Of several runs on one day the one that chose to write speaks, else the latest. A chain has an
     answer for each step that was due, else one that says where the customer stands in it.
     """
-    same_day = _runs(project, day)
-    latest = same_day[0]
-    pinned = project
-    if latest.files_hash != project.configuration.files.hash:
-        files = project.ledger.contents.files(latest.files_hash or "")
-        pinned = glance(project.root, files, project.clock)
-    campaigns = todays_campaigns(pinned, latest.business_day, [only] if only else None)
     snapshot = project.lake.current()
     bucket = keys.bucket_of(customer_id, snapshot.buckets)
     with project.lake.session(snapshot, bucket=bucket) as session:
-        look = _Look(project, pinned, session, customer_id, tuple(same_day))
-        found = _answers(look, campaigns)
+        same_day = _runs(project, session, day)
+        latest = same_day[0]
+        pinned = _pinned(project, latest)
+        known = pinned.configuration.campaigns
+        if only is not None and only not in known:
+            raise UserFilesError(f"no campaign {only!r}. There are: {', '.join(known)}.")
+        campaigns = running_on(known, latest.business_day, None if only is None else [only])
+        found = _answers(_Look(project, pinned, session, customer_id, same_day), campaigns)
     return latest, found
 
 
-def _runs(project: Project, day: date | None) -> list[Run]:
-    """The runs of the day whose decisions are kept, the latest first."""
-    runs = [one for flow in FLOWS for one in project.ledger.runs.latest(flow, 1000)]
-    runs.sort(key=lambda run: (run.business_day, run.as_of), reverse=True)
-    kept = project.lake.current().manifest.stores.get("decisions", {})
-    decided = [one for one in runs if not one.dry_run and one.run_id in kept]
-    if day:
-        decided = [one for one in decided if one.business_day == day]
-    if not decided:
+def _pinned(project: Project, run: Known) -> Project:
+    """The project with the files of the run."""
+    if run.files_hash == project.configuration.files.hash:
+        return project
+    files = project.ledger.contents.files(run.files_hash or "")
+    return glance(project.root, files, project.clock)
+
+
+def _runs(project: Project, session: Session, day: date | None) -> tuple[Known, ...]:
+    """The runs of the day (absent: of the last) whose decisions are kept, the latest first."""
+    stored = session.snapshot.manifest.stores.get("decisions", {})
+    days = {one.day for one in stored.values()}
+    asked = day or max(days, default=None)
+    run_ids = [run_id for run_id, one in stored.items() if one.day == asked]
+    if not run_ids:
         raise UserFilesError(
             f"no decisions are kept{f' of {day}' if day else ''}: `antiphon runs` lists the runs."
         )
-    return [one for one in decided if one.business_day == decided[0].business_day]
+    if (runs := kept(session, run_ids)) is not None:
+        return tuple(runs)
+    found = [one for run_id in run_ids if (one := project.ledger.runs.get(run_id))]
+    return tuple(sorted(found, key=lambda one: one.as_of, reverse=True))
 
 
 def _answers(look: "_Look", campaigns: Sequence[Campaign]) -> list[Answer]:
@@ -158,14 +165,14 @@ class _Look:
     pinned: Project
     session: Session
     customer_id: str
-    runs: tuple[Run, ...]
+    runs: tuple[Known, ...]
 
     @property
     def zone(self) -> str:
         """The business time zone."""
         return self.pinned.configuration.settings.business.timezone
 
-    def run(self, run_id: str) -> Run:
+    def run(self, run_id: str) -> Known:
         """One of the runs."""
         return next(one for one in self.runs if one.run_id == run_id)
 
@@ -208,11 +215,20 @@ class _Look:
 
     @cached_property
     def states(self) -> Mapping[str, MessageState]:
-        """Message → its state, of those that were chosen."""
-        ids = [one for row in self.decisions.values() if (one := self.message_id(row))]
-        if not ids:
-            return {}
-        return {one.message_id: one.state for one in self.project.ledger.messages.several(ids)}
+        """Message → its state, of those that were chosen.
+
+        The ledger is asked for those alone that may have moved since the lake heard of them.
+        """
+        ids = {one for row in self.decisions.values() if (one := self.message_id(row))}
+        rows = self.session.rows(
+            "SELECT message_id, state FROM contacts WHERE customer_id = $1", [self.customer_id]
+        )
+        known = {one: MessageState(state) for one, state in rows if one in ids}
+        moving = [one for one in ids if known.get(one, MessageState.PLANNED) in MOVING]
+        if moving:
+            found = self.project.ledger.messages.several(moving)
+            known.update({one.message_id: one.state for one in found})
+        return known
 
     def message_id(self, row: Row) -> str | None:
         """The public id of the message of a decision; None where nothing was sent."""
@@ -249,11 +265,12 @@ class _Look:
             source = f"read_parquet({literal(str(mine))})"
             rows = self._asked(f"SELECT touch FROM {source} WHERE customer_id = $1")
             only = run.parameters.get("campaigns")
-            every = touches(todays_campaigns(self.pinned, run.business_day, only))
+            known = self.pinned.configuration.campaigns
+            every = touches(running_on(known, run.business_day, only))
             found |= {every[row["touch"]].name for row in rows}
         return frozenset(found)
 
-    def _files(self, run: Run) -> list[Path]:
+    def _files(self, run: Known) -> list[Path]:
         """The files of a run's decisions in which the customer may stand."""
         paths = self.session.snapshot.files("decisions", run.run_id)
         held = [path for path in paths if path.name.startswith("held-")]

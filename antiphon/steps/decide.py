@@ -16,6 +16,7 @@ from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import Frames
 from antiphon.steps.history import DECIDED, keep
+from antiphon.steps.ran import RAN, facts
 from antiphon.steps.run import DAILY, Counts, Run, step
 from antiphon.steps.volumes import LATE, cautions, unpaid_of
 
@@ -42,7 +43,8 @@ def decide(run: Run) -> Counts:
                 return _reported(run, counts)
             with lake.change(run.id, day=run.record.business_day) as change:
                 change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
-                keep(run.project, day.snapshot, change, run.id, {DECIDED: day.recent()})
+                read = {DECIDED: day.recent(), RAN: facts(run.record)}
+                keep(run.project, day.snapshot, change, run.id, read)
                 run.publish(change)
         keep_templates(ledger, composer.templates, day.touches)
         for messages in _joined(map(composer.messages, day.touches), ROWS_A_PLAN):

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from antiphon.audience.derived import Constants
 from antiphon.lake import Change, Snapshot
 from antiphon.project import Project
+from antiphon.steps.ran import HISTORY as STORE
 
-STORE = "history"
 SUPPRESSIONS = "suppressions"
 SEGMENTED = "contacts-of-segment"  # the ledger's contacts since the mark, as segment saw them
 DECIDED = "contacts-of-decide"  # and as decide did

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.touches import running_on
 from antiphon.clock import Clock, business_day, no_earlier, system_clock
 from antiphon.errors import AuditFailed, LeaseLost, LedgerError, RunBusy, UserFilesError
 from antiphon.lake import Change, Snapshot
@@ -126,11 +127,7 @@ def todays_campaigns(
     campaigns = project.configuration.campaigns
     if unknown := sorted(set(only or ()) - set(campaigns)):
         raise UserFilesError(f"no campaign {unknown[0]!r}. There are: {', '.join(campaigns)}.")
-    return tuple(
-        campaigns[name]
-        for name in sorted(campaigns)
-        if campaigns[name].runs.includes(day) and (only is None or name in only)
-    )
+    return running_on(campaigns, day, only)
 
 
 def read_summaries(folder: Path) -> list[CampaignSummary]:
