@@ -73,6 +73,7 @@ CUSTOMERS = Entity(
         _c("sex", T.TEXT, "f, m or as the source has it"),
         _c("registered_at", T.INSTANT, "when the person became known"),
         _c("household_id", T.TEXT, "the source's own household id, where it has one"),
+        _c("preferred_channel", T.TEXT, "email or sms: how the person wishes to be written to"),
         _c("acquired_from", T.TEXT, "how the person came (shop, web, friend)"),
         _c("updated_at", T.INSTANT, "when the source last changed the row; usual watermark"),
         _c("is_deleted", T.BOOLEAN, "true: the source no longer has this person"),
@@ -168,6 +169,9 @@ CONSENTS = Entity(
         _c("granted", T.BOOLEAN, "true: agreed; false: objected", required=True),
         _c("acted_at", T.INSTANT, "when the person acted; null never overrides an objection"),
         _c("source", T.TEXT, "where it was recorded (shop form, web, import)"),
+        _c("confirmed_at", T.INSTANT, "when the person confirmed it (double opt-in); null: not"),
+        _c("evidence", T.TEXT, "what proves it: a form's id and text, a recording, an address"),
+        _c("separate", T.BOOLEAN, "true: a document of its own, apart from other terms"),
     ),
     time="acted_at",
 )

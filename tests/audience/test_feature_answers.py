@@ -231,3 +231,32 @@ def test_the_local_day_is_the_date_where_the_customer_lives(world):
         date(2028, 3, 1)
     }
     assert frame["None"]["registration_day"] == date(2026, 3, 29)
+
+
+# ------------------------------------------------------------ the best channel
+
+
+def letters_on(world, channel, answered, unanswered):
+    for number in range(answered + unanswered):
+        contact(world, f"{channel}{number}", 20 + number, channel)
+        if number < answered:
+            response(world, "click", 15, message_id=f"{channel}{number}")
+
+
+@pytest.mark.parametrize(
+    ("email", "sms", "best"),
+    [
+        ((8, 2), (3, 7), "email"),
+        ((3, 7), (8, 2), "sms"),
+        ((2, 0), (3, 7), "sms"),  # two messages say nothing
+        ((3, 0), (16, 4), "sms"),  # three of three are less sure than sixteen of twenty
+        ((2, 2), (2, 2), "email"),
+        ((0, 5), (1, 9), "sms"),
+        ((0, 5), (0, 5), None),
+        ((0, 0), (0, 0), None),
+    ],
+)
+def test_the_best_channel_is_where_answers_are_surest(letters, email, sms, best):
+    letters_on(letters, "email", *email)
+    letters_on(letters, "sms", *sms)
+    assert row(letters)["best_channel"] == best
