@@ -92,7 +92,7 @@ def judge(
     names, leaving = RuleNames(policy), Leaving(setting)
     arms = Arms([touch.campaign for touch in touches], policy, moment, salt, numbers)
     due = first_open(OCCASIONS.empty_table() if occasions is None else occasions, history, asked)
-    spoken = Occurrences(history, unit, asked.names, moment)
+    spoken = Occurrences(history, past, unit, asked.names, moment)
     expansion = Expansion(
         asked,
         setting,

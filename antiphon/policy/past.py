@@ -49,6 +49,12 @@ class Past:
         numbers = np.array([self.kinds.number(each) for each in kinds], np.int32)
         self.kind: Indices = numbers[kind] if len(numbers) else kind
 
+    def campaign(self, names: Sequence[str]) -> Indices:
+        """Of each row the position of its campaign among the names, −1 where it is none of them."""
+        place = {name: position for position, name in enumerate(names)}
+        places = [place.get(kind.campaign, -1) for kind in self.kinds.all]
+        return np.array(places, np.int32)[self.kind]
+
     def contacts(self, policy: Policy, customers: int) -> Contacts:
         """Those that count in rules."""
         counted = self._is_contact & (self.customer >= 0) & ~self._of(policy.uncounted)

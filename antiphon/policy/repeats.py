@@ -15,14 +15,12 @@ from antiphon.policy.columns import (
     Indices,
     Instants,
     instant_texts,
-    instants,
-    positions,
     texts,
     whole_numbers,
 )
 from antiphon.policy.moment import MICROSECOND, Moment
+from antiphon.policy.past import Past
 from antiphon.policy.rules import MAX_ATTEMPTS
-from antiphon.states import OCCURRENCE_STATES
 
 _ATTEMPT_BITS = 20  # an ordinal and an attempt in one number, so that one maximum finds both
 
@@ -46,12 +44,12 @@ class Occurrences:
     """What each campaign has said to each unit so far."""
 
     def __init__(
-        self, history: pa.Table, unit: Indices, names: Sequence[str], moment: Moment
+        self, history: pa.Table, past: Past, unit: Indices, names: Sequence[str], moment: Moment
     ) -> None:
-        """`unit`: for each row of history the position of its unit, −1 where it is none of ours;
-        `names`: of the campaigns, each once."""
+        """`past`: of the same history; `unit`: for each of its rows the position of its unit, −1
+        where it is none of ours; `names`: of the campaigns, each once."""
         self.day_start = moment.day_bounds()[0]
-        campaign = positions(texts(history, "campaign"), names)
+        campaign = past.campaign(names)
         known = np.flatnonzero((unit >= 0) & (campaign >= 0))
         self._units = int(unit.max(initial=-1)) + 1
         key = campaign[known].astype(np.int64) * self._units + unit[known]
@@ -60,8 +58,7 @@ class Occurrences:
         first = np.flatnonzero(
             np.concatenate([np.ones(1, np.bool_), key[1:] != key[:-1]])[: len(key)]
         )
-        alive = positions(texts(history, "state"), sorted(OCCURRENCE_STATES))[rows] >= 0
-        at = instants(history, "contact_at")[rows]
+        alive, at = past.is_occurrence[rows], past.at[rows]
         attempt = whole_numbers(history, "attempt")[rows]
         step = (_ordinals(texts(history, "anchor"))[rows] << _ATTEMPT_BITS) + attempt
 
