@@ -1,6 +1,6 @@
 """What a check of the auditor is, and the pieces of SQL that several of them share."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -92,17 +92,27 @@ class Basis:
 
     def scope(self, rule: PolicyRule) -> str:
         """Whether a contact `x` is in the rule's scope."""
+        parts = [f"x.{name} IN {texts(values)}" for name, values in self._scopes(rule)]
+        return " AND ".join(parts) or "true"
+
+    def answered_scope(self, rule: PolicyRule) -> str:
+        """Whether a response `x` may answer a contact in the rule's scope: it has no category, and
+        one that names no channel or campaign counts."""
         parts = [
-            f"x.{name} IN {texts(value)}"
-            for name, value in (
-                ("channel", rule.channel),
-                ("category", rule.category),
-                ("campaign", rule.campaign),
-                ("campaign", rule.tag and self.tagged(rule.tag)),
-            )
-            if value is not None
+            f"coalesce(x.{name} IN {texts(values)}, true)"
+            for name, values in self._scopes(rule)
+            if name != "category"
         ]
         return " AND ".join(parts) or "true"
+
+    def _scopes(self, rule: PolicyRule) -> Iterator[tuple[str, Collection[str]]]:
+        scopes: tuple[tuple[str, Collection[str] | None], ...] = (
+            ("channel", rule.channel),
+            ("category", rule.category),
+            ("campaign", rule.campaign),
+            ("campaign", None if rule.tag is None else self.tagged(rule.tag)),
+        )
+        return ((name, values) for name, values in scopes if values is not None)
 
     def bound(self, rule: PolicyRule, *, exempt_too: bool = False) -> str:
         """Whether the rule forbids or allows a row `x` of audit_log: a message of this run."""

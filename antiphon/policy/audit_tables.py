@@ -108,8 +108,8 @@ def _asked(basis: Basis) -> Iterator[tuple[str, str]]:
             yield in_column(rule), f"coalesce({basis.terms.scopes[rule.name].sql}, false)"
     for cap in basis.in_force(basis.policy.caps):
         if isinstance(cap.max, str):
-            most = f"greatest(coalesce({basis.terms.maxima[cap.name].sql}, 0), 0)"
-            yield max_column(cap), f"CAST({most} AS BIGINT)"
+            most = f"TRY_CAST(floor({basis.terms.maxima[cap.name].sql}) AS BIGINT)"
+            yield max_column(cap), f"greatest(coalesce({most}, 0), 0)"
     strata = {one.strata for one in basis.campaigns if one.strata and basis.has_frame}
     for name in sorted(strata):
         yield f"stratum:{name}", f"coalesce(CAST({RELATION}.{quoted(name)} AS VARCHAR), '')"

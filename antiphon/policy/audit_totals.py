@@ -102,14 +102,9 @@ def brakes(basis: Basis) -> Iterator[AuditQuery]:
 
 
 def _brake(brake: Brake, basis: Basis) -> str:
-    """Contacts and answers of everybody in the time before the run, both ends as of a window
-    that ends with it. An answer that names no channel or campaign counts."""
+    """Contacts and answers of everybody in so long a time up to the run."""
     since = f"epoch_us($as_of) - {length_us(brake.per)}"
     counted = basis.scope(brake)
-    answered = " AND ".join(
-        f"coalesce({part}, true)" if part.startswith(("x.channel", "x.campaign")) else "true"
-        for part in counted.split(" AND ")
-    )
     return f"""
         WITH reading AS (
             SELECT (
@@ -119,7 +114,7 @@ def _brake(brake: Brake, basis: Basis) -> str:
                     AND x.contact_at <= $as_of AND epoch_us(x.contact_at) > {since}
             ) AS contacts, (
                 SELECT count(*) FROM responses x
-                WHERE {answered} AND x.kind = {literal(brake.response)}
+                WHERE {basis.answered_scope(brake)} AND x.kind = {literal(brake.response)}
                     AND x.occurred_at <= $as_of AND epoch_us(x.occurred_at) > {since}
             ) AS answers
         )

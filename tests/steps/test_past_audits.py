@@ -6,10 +6,12 @@ import sqlite3
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from small_shop import POLICY, Shop, at, campaign, make_shop
 
+from antiphon.campaigns.rules import Rules
 from antiphon.cli import exit_code
 from antiphon.errors import ExitCode
 from antiphon.steps.past_audits import Finding, audit_again, first_day
@@ -120,6 +122,74 @@ def test_the_command_ends_with_1_where_a_rule_was_broken(
     assert [(row["run"], row["rule"], len(row["breaches"])) for row in broken] == [
         ("2026-05-13-daily-1", "arm", 2)
     ]
+
+
+def one(**keys: Any) -> list[dict[str, Any]]:
+    """A section with one rule."""
+    return [{"name": "it", **keys}]
+
+
+EVERYTHING: dict[str, Any] = {
+    "version": 1,
+    "consent": {"promo": "none", "lifecycle": "none", "service": "none"},
+    "universal_control": {"share": "20%", "period": "month"},
+    "tests": {"prices": {"groups": {"low": 1, "high": 2}, "period": "year"}},
+    "costs": {"email": "0.001"},
+    "consents": one(needs="double_opt_in", proof="yes", separate="yes", campaign="strict"),
+    "suppress": [{"name": "few-orders", "where": "order_count > 3"}],
+    "brakes": [{"name": "complaints", "warn": "1%", "stop": "5%"}],
+    "one_click": [{"name": "headers"}],
+    "caps": [
+        {"name": "rolling", "max": 2, "per": "7 days"},
+        {"name": "calendar", "max": 2, "per": "calendar week"},
+        {"name": "own", "max": "case when order_count > 1 then 2 else 1 end", "per": "1 day"},
+        {"name": "offers", "max": 3, "per": "ever", "each": "offer"},
+        {"name": "home", "max": 3, "per": "7 days", "of": "household"},
+    ],
+    "gaps": [{"name": "gap", "at_least": "12 hours"}],
+    "pauses": [
+        {"name": "bought", "after": "order", "rest": "1 day"},
+        {"name": "unhappy", "after": "survey", "below": "3", "rest": "9 days"},
+    ],
+    "cool_downs": [{"name": "ignored", "ignored": 9, "rest": "30 days"}],
+    "ratios": [{"name": "discounts", "of": "sale", "share": "90%", "per": "90 days", "free": 1}],
+    "exclusions": [{"name": "either", "campaigns": ["letter", "strict"]}],
+    "sequences": [{"name": "then", "campaign": "second", "after": "letter"}],
+    "chains": [{"name": "few-chains", "max": 1}],
+    "times": [{"name": "quiet", "quiet": "20:00-11:00", "holidays": "own"}],
+    "capacity": [{"name": "carrier", "per_hour": 100, "per_day": 1000}],
+    "warm_up": [{"name": "young", "per_day": [500, 600], "from": "2026-05-10"}],
+    "budgets": [{"name": "money", "money": "5", "per": "month"}],
+}
+
+
+def test_a_policy_of_every_kind_is_audited_in_whole_runs(tmp_path: Path) -> None:
+    """What was decided under all of them at once breaks none of them, each of which is asked."""
+    shop = make_shop(tmp_path / "every")
+    for number in range(8):
+        zone = {"city": "Bonn"} if number % 2 else {}
+        shop.customer(f"k{number}", at("2026-01-01"), **zone)
+        shop.order(f"k{number}", MONDAY - timedelta(hours=20 + number))
+    everybody = {"audience": {"where": "true"}, "category": "promo"}
+    shop.write(
+        campaign("letter", **everybody, tags=["sale"], control="10%", expires_after="2 days",
+                 repeat_after="1 day", offer={"code": "SPRING"}),
+        campaign("second", **everybody, test={"layer": "prices", "group": "high"}),
+        campaign("strict", **everybody),
+        policy=EVERYTHING,
+    )  # fmt: skip
+    for days in range(2):
+        shop.daily(MONDAY + timedelta(days=days))
+    found = findings(shop)
+    assert [one for one in found if one.breaches or one.gone] == []
+    asked = {one.rule for one in found}
+    titles = {
+        f"{get_args(field.annotation)[0].kind}:{rule['name']}"
+        for section, field in Rules.model_fields.items()
+        for rule in EVERYTHING[section]
+    }
+    assert titles - asked == {"chains:few-chains"}, "there are no chains"
+    assert len({row["contact_at"] for row in shop.contacts()}) > 1, "nothing ever waited"
 
 
 def test_seven_days_end_today() -> None:
