@@ -128,10 +128,12 @@ def _seen(decision: Decision) -> dict[str, Any]:
 
 
 def _next(decision: Decision, scene: Scene) -> datetime | None:
-    """The next possible moment, unless the occasion's time is over by then."""
+    """The next possible moment after the planned one, unless the occasion is over by then."""
     found = next_moment(decision["rule"], _seen(decision), scene)
     due = decision.get("due_at")
-    if found is None or due is None:
+    if found is None or found <= scene.planned_at:
+        return None
+    if due is None:
         return found
     return found if found <= due + scene.touch.grace else None
 

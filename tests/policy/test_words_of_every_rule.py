@@ -3,8 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from policy_cases import Case, decide
+from policy_strategies import cases
 from policy_world import campaign, policy
 
 from antiphon.campaigns.rules import RULES, Policy, PolicyRule
@@ -12,6 +16,7 @@ from antiphon.campaigns.touches import Touch
 from antiphon.policy.explain import explain, upcoming
 from antiphon.policy.reasons import _NAMED, _OWN
 from antiphon.policy.rules import Rule
+from antiphon.policy.times import forbidding
 from antiphon.policy.titles import _DEMANDS, OWN, demand, title
 
 NOW = datetime(2026, 5, 12, 8, tzinfo=UTC)  # a Tuesday, 10:00 in Berlin
@@ -362,3 +367,40 @@ def test_a_message_says_when_it_leaves_and_what_moved_it() -> None:
         "written to by e-mail on 12 May 12:00; moved from 12 May 10:00, "
         "as 100 an hour go out (rule slow)"
     )
+
+
+# ---------------------------------------------------------------- what really was decided
+
+
+def touch_of(case: Case, row: dict[str, Any]) -> Touch:
+    return next(
+        one for one in case.touches if (one.name, one.step) == (row["campaign"], row["step"])
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(cases())
+def test_whatever_was_decided_is_said_with_a_next_moment_that_the_clock_allows(case: Case) -> None:
+    lives = {one.name: one for one in case.persons}
+    for row in decide(case).values():
+        touch, person = touch_of(case, row), lives[row["customer_id"]]
+        places = {"zone": case.moment.zone, "own_zone": person.zone, "country": person.country}
+        words = explain(row, case.policy, touch, as_of=case.moment.as_of, **places)
+        assert ("not written to: " in words) == (row["outcome"] != "send")
+        assert "None" not in words
+        assert "  " not in words
+        following = upcoming(row, case.policy, touch, **places)
+        if following is None:
+            assert "next possible moment" not in words
+            continue
+        assert following > row["planned_at"]
+        rules = [
+            rule
+            for rule in case.policy.times
+            if not rule.is_personal
+            and rule.concerns(touch.campaign, row["channel"])
+            and rule.holds_on(following.astimezone(ZoneInfo(case.moment.zone)).date())
+        ]
+        if touch.campaign.category not in case.policy.exempt:
+            assert forbidding(following, person.zone, person.country, rules) is None
+        assert touch.campaign.runs.includes(following.astimezone(ZoneInfo(case.moment.zone)).date())
