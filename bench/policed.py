@@ -9,12 +9,11 @@ from pathlib import Path
 
 import duckdb
 
-from bench.company import ENTITIES, MORE_ENTITIES, POLICY, write_company
+from bench.company import ENTITIES, MESSAGES_PER_DAY, MORE_ENTITIES, POLICY, write_company
 from bench.segments import SEGMENTS
 
 CAMPAIGNS = 100
 YEARS = 10  # of ages that a campaign is meant for: of 66 that there are
-MESSAGES_PER_DAY = 2_000  # as in bench.company: of so many customers each may write to one
 CATEGORIES = ("promo", "promo", "promo", "lifecycle", "lifecycle")
 TAGS = ("discount", "news", "care", "season")
 ZONES = ("Europe/Berlin", "Europe/London", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
@@ -67,9 +66,9 @@ copy (
 """
 
 
-def make_policed_company(root: Path) -> None:
+def make_policed_company(root: Path, customers: int) -> None:
     """Write config/, templates/ and sql/ below `root`."""
-    campaigns = [_campaign(number) for number in range(CAMPAIGNS)]
+    campaigns = [_campaign(number, customers) for number in range(CAMPAIGNS)]
     policy = {**POLICY, **RULES}
     write_company(root, (*ENTITIES, *MORE_ENTITIES), SEGMENTS, campaigns, policy)
 
@@ -86,7 +85,7 @@ def give_homes(data: Path, folder: Path) -> None:
                 os.link(source, target)
 
 
-def _campaign(number: int) -> dict[str, object]:
+def _campaign(number: int, customers: int) -> dict[str, object]:
     youngest = 20 + number * 7 % 56
     campaign: dict[str, object] = {
         "campaign": f"wide-{number:03d}",
@@ -100,7 +99,7 @@ def _campaign(number: int) -> dict[str, object]:
         "repeat_after": f"{7 + number % 12 * 7} days",
         "control": "5%",
         "tags": [TAGS[number % len(TAGS)]],
-        "limits": {"messages_per_day": 1_000_000 // MESSAGES_PER_DAY},
+        "limits": {"messages_per_day": customers // MESSAGES_PER_DAY},
     }
     if number % 4 == 0:
         campaign["value"] = "average_order * 0.3"

@@ -48,7 +48,7 @@ def main(size: str, *options: str) -> None:
     generate(data, bench.customers)
     generate_history(data, bench.customers)
     shutil.rmtree(bench.root, ignore_errors=True)
-    make_policed_company(bench.root)
+    make_policed_company(bench.root, bench.customers)
     give_homes(data, bench.root.parent / "data")
     bench.work("load", datetime.fromisoformat(f"{FIRST_DAY}T10:00+02:00"))
     bench.work("load", datetime.fromisoformat(MORNING))

@@ -122,7 +122,7 @@ def naive(project: Project) -> Counts:
                 PARTITION BY customer_id
                 ORDER BY one.priority DESC, hash(customer_id, one.campaign)) = 1 AS won
             FROM (
-                SELECT customer_id, unnest(list_filter([{wanted}], x -> x IS NOT NULL)) AS one
+                SELECT customer_id, unnest(list_filter([{wanted}], lambda x: x IS NOT NULL)) AS one
                 FROM read_parquet([{listed}]) AS frame
             )
             """,
