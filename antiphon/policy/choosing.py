@@ -52,7 +52,9 @@ class Choosing:
         """Decide every open candidate: those left open are the winners."""
         pairs, policy = self._pairs, self._setting.policy
         is_exempt = pairs.are_exempt(policy)
-        self._count(pairs.open(is_exempt))
+        free = pairs.open(is_exempt)
+        self._begin(free)
+        self._count(free)
         rivals = pairs.open(~is_exempt)
         slots = Slots(
             self._setting.moment,
@@ -116,6 +118,7 @@ class Choosing:
         """Hold those of the candidates that a rule refuses, now that the winners have won."""
         pairs = self._pairs
         if winners is not None:
+            self._begin(winners)
             drawn = self._arms.control(*self._units(winners), pairs.planned[winners])
             self._count(winners[~is_control(drawn)])
             rivalling = np.zeros(self._setting.customers, np.bool_)
@@ -123,17 +126,21 @@ class Choosing:
             self._contacts = self._contacts.where(rivalling[self._contacts.customer])
         self._rulebook.hold(pairs, rows, self._contacts, self._begun, is_first=winners is None)
 
-    def _count(self, rows: Chosen) -> None:
-        """From now on these are contacts, and chains that they begin are begun."""
-        pairs, touches = self._pairs, self._pairs.asked.touches
+    def _begin(self, rows: Chosen) -> None:
+        """From now on the chains that these begin are begun; also in control one is in a chain."""
+        pairs = self._pairs
         if pairs.begins is not None:
             begun = rows[pairs.begins[rows]]
-            names = pa.array([touch.name for touch in touches], pa.string())
+            names = pa.array([touch.name for touch in pairs.asked.touches], pa.string())
             name = names.take(pa.array(pairs.touch[begun]))
             self._begun = (
                 np.concatenate([self._begun[0], pairs.customer[begun]]),
                 pa.concat_arrays([self._begun[1], name]),
             )
+
+    def _count(self, rows: Chosen) -> None:
+        """From now on these are contacts."""
+        pairs, touches = self._pairs, self._pairs.asked.touches
         uncounted = self._setting.policy.uncounted
         counted = np.array([t.campaign.category not in uncounted for t in touches], np.bool_)
         mine = rows[counted[pairs.touch[rows]]]

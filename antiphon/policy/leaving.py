@@ -130,6 +130,7 @@ class Leaving:
 
 
 def _column(people: pa.Table, name: str, otherwise: str) -> pa.Array:
+    """The column; people without one are all in the same place."""
     if name in people.column_names:
         return texts(people, name)
     return pa.array([otherwise] * people.num_rows, pa.string())

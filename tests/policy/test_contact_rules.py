@@ -231,6 +231,7 @@ def test_a_cool_down_wants_all_of_the_last_messages_ignored() -> None:
     assert rule(10 * DAY - MICROSECOND, 20 * DAY) == "cool_down:rest"
     assert rule(9 * DAY, 60 * DAY) is None, "too old"
     assert rule(9 * DAY, 60 * DAY - MICROSECOND) == "cool_down:rest"
+    assert rule(timedelta(0), 9 * DAY) is None, "nobody can have answered yet"
     assert rule(9 * DAY, 20 * DAY, answer=20 * DAY) is None
     assert rule(9 * DAY, 20 * DAY, answer=20 * DAY + MICROSECOND) == "cool_down:rest"
     assert rule(9 * DAY, 20 * DAY, 30 * DAY, answer=25 * DAY) == "cool_down:rest"
@@ -360,10 +361,14 @@ def test_a_chain_begins_only_while_the_customer_is_in_few_enough_others() -> Non
 
 def test_chains_that_begin_in_one_run_count_for_each_other() -> None:
     rules = policy(winners_per_day=9, chains=({"name": "one", "max": 1},))
-    chains = tuple(chain(name, {"first": "0 days"}, priority=n) for n, name in enumerate("ab"))
     person = Person("p", wanted=frozenset({0, 1}), more={"chains": []})
     due = (occasion(0, "p"), occasion(1, "p"))
-    decisions = decide(World((person,), chains, rules, occasions=due))
-    assert decisions["b/first", "p"]["outcome"] == "send"
-    held_ = decisions["a/first", "p"]
-    assert held(held_) == ("chains:one", {"max": 1, "in": ["b"]})
+    for control, outcome in ((0.0, "send"), (1.0, "control")):
+        chains = tuple(
+            chain(name, {"first": "0 days"}, priority=n, control=control)
+            for n, name in enumerate("ab")
+        )
+        decisions = decide(World((person,), chains, rules, occasions=due))
+        assert decisions["b/first", "p"]["outcome"] == outcome
+        held_ = decisions["a/first", "p"]
+        assert held(held_) == ("chains:one", {"max": 1, "in": ["b"]})
