@@ -182,6 +182,8 @@ def _brake(rule: Brake | None, seen: Seen, scene: Scene) -> str:
 
 
 def _suppress(rule: SuppressRule | None, seen: Seen, scene: Scene) -> str:
+    if seen:  # a rule on a channel: it closed the last one
+        return _stops(seen, scene)
     if rule is None:
         return "a rule of an earlier policy suppressed them"
     if rule.segment:
@@ -267,8 +269,10 @@ def _stopped(channel: str, stop: str, category: str) -> str:
             return f"their agreement to {about} is not on record as it must be"
         case "suppressed":
             return f"their {ADDRESS_WORDS[channel]} is suppressed"
-        case _:
+        case "no_address":
             return f"no valid {ADDRESS_WORDS[channel]} is known"
+        case _:  # the title of a rule on this channel
+            return f"the rule {stop.partition(':')[2]} allows them no {channel_word(channel)}"
 
 
 def _already_sent(seen: Seen, scene: Scene) -> str:

@@ -275,6 +275,17 @@ def test_a_cap_says_whose_messages_and_which_are_counted() -> None:
     )
 
 
+def test_a_channel_that_a_rule_closes_is_named_with_the_others() -> None:
+    rule = {"name": "r", "segment": "minors", "channel": "sms"}
+    rules = policy(suppress=(rule,))
+    stops = {"sms": "suppress:r", "email": "no_address"}
+    words = "the rule r allows them no SMS; no valid e-mail address is known"
+    assert said(row("no_address", stops), rules) == words
+    assert said(row("suppress:r", {"sms": "suppress:r"}), rules) == (
+        "the rule r allows them no SMS (rule r)"
+    )
+
+
 def test_a_cap_by_expression_says_the_customers_own_maximum() -> None:
     rule = {"name": "r", "max": "case when city = 'Bonn' then 4 else 2 end", "per": "7 days"}
     counters = {"max": 4, "per": 604800, "contacts": [LAST], "next": None}
