@@ -258,21 +258,16 @@ def _stops(seen: Seen, scene: Scene) -> str:
 
 def _stopped(channel: str, stop: str, category: str) -> str:
     about = f"{category} messages by {channel_word(channel)}"
-    match stop:
-        case "objected":
-            return f"they objected to {about}"
-        case "not_agreed":
-            return f"they have not agreed to {about}"
-        case "not_confirmed":
-            return f"they have not confirmed that they agree to {about}"
-        case "not_proven":
-            return f"their agreement to {about} is not on record as it must be"
-        case "suppressed":
-            return f"their {ADDRESS_WORDS[channel]} is suppressed"
-        case "no_address":
-            return f"no valid {ADDRESS_WORDS[channel]} is known"
-        case _:  # the title of a rule on this channel
-            return f"the rule {stop.partition(':')[2]} allows them no {channel_word(channel)}"
+    words = {
+        "objected": f"they objected to {about}",
+        "not_agreed": f"they have not agreed to {about}",
+        "not_confirmed": f"they have not confirmed that they agree to {about}",
+        "not_proven": f"their agreement to {about} is not on record as it must be",
+        "suppressed": f"their {ADDRESS_WORDS[channel]} is suppressed",
+        "no_address": f"no valid {ADDRESS_WORDS[channel]} is known",
+    }
+    by_rule = f"the rule {stop.partition(':')[2]} allows them no {channel_word(channel)}"
+    return words.get(stop, by_rule)  # else it is the title of a rule on this channel
 
 
 def _already_sent(seen: Seen, scene: Scene) -> str:
