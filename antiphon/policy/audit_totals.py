@@ -56,18 +56,18 @@ def _money(money: Decimal) -> str:
 
 
 def _limits(basis: Basis) -> Iterator[AuditQuery]:
-    """No campaign exceeds its own limits; control rows count as messages, and cost nothing."""
-    limited = [one for one in basis.campaigns if one.category not in basis.policy.exempt]
+    """No campaign exceeds its own limits, an exempt one neither; control rows count as messages,
+    and cost nothing."""
+    limited = basis.campaigns
     if days := _values(limited, "messages_per_day"):
         yield _limit("limit", days, "audit_hours", "said", "day")
     if money := _values(limited, "money_per_day", TEN_THOUSANDTHS):
         yield _limit("budget", money, "audit_hours", "cost_e4", "day")
     if ever := _values(limited, "messages"):
         spoken = f"""(
-            SELECT message_id, campaign, true AS is_planned, false AS is_exempt, 1 AS said
-            FROM planned
+            SELECT message_id, campaign, true AS is_planned, 1 AS said FROM planned
             UNION ALL
-            SELECT message_id, campaign, false, false, 1 FROM contacts
+            SELECT NULL, campaign, false, 1 FROM contacts
             WHERE state IN {texts(OCCURRENCE_STATES)})"""
         yield _limit("limit", ever, spoken, "said", "x.campaign")
 
@@ -86,11 +86,11 @@ def _limit(rule: str, values: str, source: str, what: str, period: str) -> Audit
         rule,
         f"""
         WITH rules(campaign, most) AS (VALUES {values})
-        SELECT '{rule}' AS rule, max(x.message_id) FILTER ({_own(what)}) AS message_id,
+        SELECT '{rule}' AS rule, max(x.message_id) FILTER (is_planned AND {what} > 0) AS message_id,
             sum({what}) AS found, any_value(r.most) AS allowed
         FROM {source} x JOIN rules r ON r.campaign = x.campaign
         GROUP BY x.campaign, {period}
-        HAVING found > allowed AND count(*) FILTER ({_own(what)}) > 0
+        HAVING found > allowed AND count(*) FILTER (is_planned AND {what} > 0) > 0
         """,
     )
 

@@ -14,6 +14,7 @@ from antiphon.project import Project, with_files
 from antiphon.steps.auditing import Audited, Evidence, audit_day
 from antiphon.steps.decide import day_of
 from antiphon.steps.deciding import Day
+from antiphon.steps.history import reads_of
 from antiphon.steps.run import LEASE, Run
 
 EVERY_RUN = 10_000
@@ -58,10 +59,13 @@ def _audit_run(project: Project, record: Record) -> Iterator[Finding]:
         return
     has_frame = bool(day.frames.paths)
     proofs = _proofs(run)
+    # One recorded since, of an earlier moment, was not known to the run: what it read is kept.
+    reads = reads_of(project.lake.current(), record.run_id)
+    known = project.ledger.people.suppressions_table(record.as_of)
     evidence = Evidence(
         project.ledger.history.planned_by(record.run_id),
         project.ledger.history.contacts_before(record.run_id, run.history_mark),
-        project.ledger.people.suppressions_table(record.as_of),
+        reads.suppressions if reads else known,
         proofs,
     )
     yield from _found(record, audit_day(day, evidence, has_frame=has_frame))

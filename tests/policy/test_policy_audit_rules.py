@@ -756,6 +756,16 @@ CASES: dict[str, tuple[str, Given, Given]] = {
             )
         ),
     ),
+    "limit: of an exempt campaign": (
+        "limit",
+        *(
+            Given({"exempt": ("promo",)}, [now(of), now(of, "q")], campaigns=[of])
+            for of in (
+                campaign(limits={"messages_per_day": 1}),
+                campaign(limits={"messages_per_day": 2}),
+            )
+        ),
+    ),
     "limit: in all": (
         "limit",
         *(

@@ -98,6 +98,16 @@ def test_a_message_that_should_not_have_been_is_named(shop: Shop) -> None:
     assert {each.message_id for one in broken for each in one.breaches} == {message}
 
 
+def test_a_suppression_that_became_known_later_is_no_breach(shop: Shop) -> None:
+    project = shop.project(EVENING)
+    with project.lake.session(project.lake.current()) as session:
+        ((key,),) = session.rows("SELECT email_key FROM customers WHERE customer_id = 'ann'")
+    project.ledger.people.suppress(
+        "email", key, reason="bounce", at=at("2026-05-01"), source="provider"
+    )
+    assert [one for one in findings(shop) if one.breaches] == []
+
+
 def test_what_is_no_longer_kept_is_said(shop: Shop) -> None:
     manifests = sorted((shop.root / "var" / "lake" / "manifests").glob("*.json"))
     assert manifests, "the lake's older manifests have another place now"
