@@ -196,6 +196,12 @@ class Runs:
             query = query.where(runs.c.flow == flow)
         return self._runs(query)
 
+    def newest(self) -> Run | None:
+        """The finished run, of any flow, with the latest moment; dry runs decide nothing."""
+        query = _query().where(runs.c.state == RunState.FINISHED, runs.c.dry_run.is_(False))
+        found = self._runs(query.order_by(runs.c.as_of.desc(), runs.c.run_id).limit(1))
+        return found[0] if found else None
+
     def unfinished(self, flow: str, business_day: date) -> list[Run]:
         """Runs of that day that wait to be resumed or abandoned (dry runs never do), in order."""
         query = _query().where(

@@ -6,7 +6,8 @@ Needs the tables `recent` (the ledger's contacts that the snapshot does not have
 
 # ruff: noqa: S608  (names are ours and checked configuration's; values are literals)
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
@@ -17,9 +18,12 @@ from antiphon import keys
 from antiphon.audience.frame import scan_sql
 from antiphon.audience.policy_history import counting_sql
 from antiphon.audience.policy_inputs import expressions, facts, people_sql, reading_sql
+from antiphon.audience.windows import instant
 from antiphon.lake import Session
-from antiphon.policy.brakes import BrakeReading
+from antiphon.policy.brakes import BrakeReading, stops, warns
 from antiphon.policy.households import household_rules
+from antiphon.quoting import literal
+from antiphon.states import CONTACT_STATES, MessageState
 from antiphon.steps.composing import occasions_sql
 from antiphon.steps.frames import touch_conditions
 from antiphon.steps.terms import own_columns, terms_of
@@ -41,6 +45,11 @@ COLUMNS = (
     "contact_at",
     "cost_e4",
 )
+
+_EVERYBODYS = "(FROM contacts ANTI JOIN recent USING (message_id) UNION ALL BY NAME FROM recent)"
+LEFT = CONTACT_STATES - {MessageState.PLANNED}
+SKEW = timedelta(minutes=5)  # clocks of machines differ
+FARTHEST = timedelta(days=400)  # a message is never planned that far ahead
 
 
 @cache
@@ -99,10 +108,50 @@ def households_query(day: "Day") -> str | None:
     return "SELECT customer_id, household_id FROM households WHERE since_day IS NOT NULL"
 
 
+def doubts(day: "Day", session: Session, now: datetime) -> Iterator[str]:
+    """What a run warns of: customers in no known time zone, contacts from the future, brakes.
+
+    The session is over all of the snapshot. A message cannot have left after `now`, nor be planned
+    further ahead than any run looks.
+    """
+    zones = set(zones_table()["name"].to_pylist())
+    counts = session.rows(
+        "SELECT timezone, count(*) FROM customers WHERE timezone IS NOT NULL GROUP BY ALL ORDER BY "
+        "ALL"
+    )
+    unknown = {str(name): count for name, count in counts if name not in zones}
+    if unknown:
+        named = ", ".join(repr(name[:40]) for name in list(unknown)[:3])
+        yield (
+            f"customers whose time zone does not exist: {sum(unknown.values()):,} ({named}). They "
+            f"are written to by the clock of {day.moment.zone}; a zone is called Europe/Berlin."
+        )
+    session.register("recent", day.recent())
+    left, planned = instant(max(day.moment.as_of, now) + SKEW), instant(now + FARTHEST)
+    states = ", ".join(map(literal, sorted(LEFT)))
+    ((future,),) = session.rows(
+        f"SELECT count(*) FROM {_EVERYBODYS} WHERE (state IN ({states}) AND contact_at > {left}) "
+        f"OR contact_at > {planned}"
+    )
+    if future:
+        yield (
+            f"messages that are said to have left in the future: {future:,}. Rules count them at "
+            "that time; was a clock wrong when they were sent?"
+        )
+    for brake in day.project.configuration.policy.brakes:
+        reading = day.brakes.get(brake.name)
+        if reading and warns(brake, reading):
+            verb = "nothing more is sent" if stops(brake, reading) else "a warning"
+            yield (
+                f"{brake.title}: {reading.share:.2%} of {reading.contacts:,} contacts had a "
+                f"{brake.response}: {verb} (warns from {brake.warn:.2%}, stops from "
+                f"{brake.stop:.2%})."
+            )
+
+
 def brake_readings(day: "Day", session: Session) -> Mapping[str, BrakeReading]:
     """What stands on the brakes of the day, by name; the session has the table `recent`."""
     configuration = day.project.configuration
-    contacts = "(FROM contacts ANTI JOIN recent USING (message_id) UNION ALL BY NAME FROM recent)"
     found = {}
     for brake in configuration.policy.brakes:
         if brake.holds_on(day.moment.business_day):
@@ -111,7 +160,7 @@ def brake_readings(day: "Day", session: Session) -> Mapping[str, BrakeReading]:
                 configuration.policy,
                 configuration.campaigns.values(),
                 day.moment,
-                contacts,
+                _EVERYBODYS,
             )
             found[brake.name] = BrakeReading(*session.rows(sql)[0])
     return found

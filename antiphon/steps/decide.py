@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from antiphon.policy.rules import Rule
 from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
+from antiphon.steps.asking import doubts
 from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import Frames
@@ -37,6 +38,7 @@ def decide(run: Run) -> Counts:
         else:
             shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
             counts = write_decisions(day, composer, folder)
+            run.warn(doubts(day, session, run.now))
             run.warn(cautions(day, composer, is_whole_day=run.record.flow == DAILY))
             if run.record.dry_run:
                 shutil.rmtree(folder)
@@ -121,7 +123,7 @@ def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
     session.register("late", pa.concat_tables([lacking, beyond]))
     session.write(
         f"""
-        SELECT '{day.run_id}' AS run_id, s.* REPLACE (
+        SELECT '{day.run_id}' AS run_id, '{day.configuration_hash}' AS configuration, s.* REPLACE (
             CASE WHEN l.rule IS NULL THEN s.outcome ELSE 'held' END AS outcome,
             coalesce(l.rule, s.rule) AS rule,
             CASE WHEN l.rule IS NULL THEN s.counters ELSE l.counters END AS counters,
@@ -149,7 +151,8 @@ def _hold_late(composer: Composer, late: pa.Table) -> None:
 def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
     """As `write_decisions`, from what it left in `folder`."""
     settled = composer.session.arrow(
-        f"SELECT * EXCLUDE run_id FROM read_parquet('{folder / SETTLED}')"
+        "SELECT COLUMNS(name -> name NOT IN ('run_id', 'configuration')) "
+        f"FROM read_parquet('{folder / SETTLED}')"
     )
     composer.choose(settled, day.frames, day.touches, day.occasions)
     for touch in day.touches:

@@ -1,6 +1,6 @@
 """A day's decisions over its frames: bucket by bucket, then across all; nothing is written here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from antiphon.audience.policy_inputs import ZONES
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Session, Snapshot
+from antiphon.policy.brakes import BrakeReading
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
 from antiphon.policy.decide import Judged, judge
 from antiphon.policy.moment import Moment
@@ -62,9 +63,21 @@ class Day:
         """What may speak today, in the order of mask bits."""
         return touches(self.campaigns)
 
+    @property
+    def configuration_hash(self) -> str:
+        """Of all files that the decisions were made by."""
+        return self.project.configuration.files.hash
+
     def recent(self) -> pa.Table:
         """The ledger's own rows since the mark, without those of this run; always the same."""
         return self._recent
+
+    @cached_property
+    def brakes(self) -> Mapping[str, BrakeReading]:
+        """What stands on the brakes that hold today, by name."""
+        tables = {"recent": self.recent()}
+        with self.project.lake.session(self.snapshot, tables=tables) as session:
+            return brake_readings(self, session)
 
     @cached_property
     def _recent(self) -> pa.Table:
@@ -110,8 +123,6 @@ def decide_day(day: Day, folder: Path) -> Decided:
     configuration, salt = day.project.configuration, day.project.configuration.settings.salt
     campaigns, sharing = configuration.campaigns.values(), households_query(day)
     tables = {"recent": day.recent(), ZONES: zones_table()}
-    with day.project.lake.session(day.snapshot, tables=tables) as session:
-        brakes = brake_readings(day, session)
 
     def decide(bucket: int) -> Judged:
         due = occasions_sql(day.occasions[bucket : bucket + 1])
@@ -125,12 +136,13 @@ def decide_day(day: Day, folder: Path) -> Decided:
                 salt=salt,
                 occasions=session.arrow(f"SELECT * FROM {due}"),  # noqa: S608
                 numbers=engine_numbers(session),
-                brakes=brakes,
+                brakes=day.brakes,
                 households=session.arrow(sharing) if sharing else None,
                 campaigns=campaigns,
             )
             session.register("held", judged.held)
-            session.write("SELECT * FROM held", folder / f"held-b{bucket:03d}.parquet")
+            named = f"SELECT *, {literal(day.configuration_hash)} AS configuration FROM held"  # noqa: S608
+            session.write(named, folder / f"held-b{bucket:03d}.parquet")
         return replace(judged, held=judged.held.slice(0, 0))
 
     decided = each_bucket(day.project, day.snapshot, decide)

@@ -30,6 +30,7 @@ DAILY, TRIGGERS = "daily", "triggers"  # flows that decide: of the two one run a
 DECIDE = "decide"
 LEASE = "planning"
 LEASE_SECONDS = 60
+CLOCKS_DIFFER = timedelta(minutes=5)
 PATIENCE_SECONDS = 300  # of a daily run, for a pass of the triggers to end
 WARNINGS = "warnings.txt"
 SUMMARY = "summary.json"
@@ -171,8 +172,9 @@ def running(
         else:
             parameters = {} if campaigns is None else {"campaigns": list(campaigns)}
             now = clock()
+            as_of = _no_earlier_than_runs(ledger, now)
             record = ledger.runs.begin(
-                flow, day, now, now, dry_run=dry_run, parameters=parameters, lease=lease
+                flow, day, as_of, now, dry_run=dry_run, parameters=parameters, lease=lease
             )
             beginning = "run %s begins"
         folder = project.var / "runs" / record.run_id
@@ -190,6 +192,26 @@ def running(
         except BaseException as error:
             _stopped(project, record.run_id, lease, error)
             raise
+
+
+def _no_earlier_than_runs(ledger: Ledger, now: datetime) -> datetime:
+    """The moment of a new run, never before that of a finished one.
+
+    Clocks of machines differ, and are set, by a little: that much is made up for. Whoever decides
+    further back would take later contacts for none, and write to people again: UserFilesError.
+    """
+    last = ledger.runs.newest()
+    if last is None or now >= last.as_of:
+        return now
+    if last.as_of - now <= CLOCKS_DIFFER:
+        log.info("the clock is behind run %s: this run is as of its moment", last.run_id)
+        return last.as_of
+    raise UserFilesError(
+        f"the clock says {now:%Y-%m-%d %H:%M:%S %Z}, but run {last.run_id} has decided as of "
+        f"{last.as_of:%Y-%m-%d %H:%M:%S %Z}: time never runs backwards between runs.\n"
+        "  Set the clock, or --at, to that moment or later. An earlier time can be rehearsed in a "
+        "copy of the project without var/."
+    )
 
 
 def _supersede(project: Project, record: Record) -> None:
