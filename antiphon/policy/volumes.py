@@ -133,8 +133,7 @@ class Volumes:
         assert rule.from_ is not None, "the check refuses a warm-up without its first day"
         ordinal = np.arange(self._days) + self._first_day - rule.from_.toordinal()
         steps = np.array([*rule.per_day, UNLIMITED], np.int64)
-        most = steps[np.clip(ordinal, 0, len(rule.per_day))]
-        most[ordinal < 0] = UNLIMITED
+        most: Counts = steps[np.clip(ordinal, 0, len(rule.per_day))]
         return most
 
     def _cut_days(self, rule: PolicyRule, most: Counts) -> None:

@@ -65,6 +65,23 @@ def test_two_contacts_on_both_sides_that_share_no_window_leave_room() -> None:
     assert held(settled([member("a")], [HIGH], policy(caps=(WEEKLY,)), shared=closer))
 
 
+def test_two_contacts_exactly_a_window_apart_leave_room_between_them() -> None:
+    just = timedelta(microseconds=1)
+    for away, is_held in ((timedelta(0), False), (just, True)):
+        around = [got(AS_OF - 3 * DAY), got(AS_OF + 4 * DAY - away)]
+        found = held(settled([member("a")], [HIGH], policy(caps=(WEEKLY,)), shared=around))
+        assert bool(found) is is_held
+
+
+def test_what_is_outside_the_scope_neither_counts_nor_is_held() -> None:
+    by_sms = policy(caps=(WEEKLY | {"max": 1, "channel": "sms"},))
+    both = campaign("both", channels=("email", "sms"))
+    rows = [member("a", both), member("b", both), member("c", both, channel="sms")]
+    assert not held(settled(rows, [both], by_sms))
+    rows.append(member("d", both, channel="sms"))
+    assert set(held(settled(rows, [both], by_sms)).values()) == {"cap:family"}
+
+
 def test_a_gap_of_a_household_is_a_cap_of_one() -> None:
     rules = policy(gaps=({"name": "quiet", "at_least": "2 days", "of": "household"},))
     rows = [member("a"), member("b"), member("c", at=AS_OF + 2 * DAY)]
@@ -97,6 +114,7 @@ def test_each_counts_campaigns_apart_and_offers_by_their_code() -> None:
     once = {"name": "o", "max": 1, "per": "ever", "of": "household"}
     campaigns = [one, two, bare]
     assert not held(settled(rows, campaigns, policy(caps=(once | {"each": "campaign"},))))
+    rows.append(member("d", bare))
     offers = held(settled(rows, campaigns, policy(caps=(once | {"each": "offer"},))))
     assert len(offers) == 1
     assert set(offers) <= {"a", "b"}
