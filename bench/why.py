@@ -21,10 +21,12 @@ from statistics import median
 
 import duckdb
 
+from antiphon import keys
 from antiphon.clock import clock_from
 from antiphon.demo import AS_OF, write_demo
 from antiphon.lake import Snapshot
 from antiphon.project import Project, open_project
+from antiphon.quoting import literal
 from antiphon.steps.answers import why
 from antiphon.steps.daily import run_daily
 from antiphon.steps.run import todays_campaigns
@@ -53,10 +55,28 @@ def make_day(root: Path, millions: int) -> tuple[Project, str]:
     snapshot = project.lake.current()
     for bucket in range(snapshot.buckets):
         _write(snapshot, folder, bucket, standing[:TOUCHES], run_id)
+    contacts = _sent(project, folder)
     with project.lake.change("bench", day=AS_OF.date()) as change:
         change.add_files("decisions", run_id, sorted(folder.glob("*.parquet")))
+        change.merge("contacts", [contacts])
         change.publish()
+    contacts.unlink()
     return project, run_id
+
+
+def _sent(project: Project, folder: Path) -> Path:
+    """The messages chosen, as a run brings them into the lake at its end: all of them accepted."""
+    path, salt = project.lake.path / "tmp" / "sent.parquet", project.configuration.settings.salt
+    parts = (literal(salt), "occurrence_key", "attempt::VARCHAR")
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute(
+            f"COPY (SELECT {keys.digest_sql('message', *parts)} AS message_id, occurrence_key, "
+            "customer_id, unit, campaign, step, cell, anchor, attempt::BIGINT AS attempt, arm, "
+            "channel, 'promo' AS category, 'accepted' AS state, planned_at AS contact_at, run_id, "
+            "'bench' AS _source, row_number() OVER () AS _row "
+            f"FROM read_parquet('{folder}/settled.parquet')) TO '{path}' (FORMAT parquet)"
+        )
+    return path
 
 
 def _register(project: Project, customers: int) -> None:
