@@ -151,7 +151,7 @@ def _hold_late(composer: Composer, late: pa.Table) -> None:
 def recall_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
     """As `write_decisions`, from what it left in `folder`."""
     settled = composer.session.arrow(
-        "SELECT COLUMNS(name -> name NOT IN ('run_id', 'configuration')) "
+        "SELECT COLUMNS(lambda name: name NOT IN ('run_id', 'configuration')) "
         f"FROM read_parquet('{folder / SETTLED}')"
     )
     composer.choose(settled, day.frames, day.touches, day.occasions)
