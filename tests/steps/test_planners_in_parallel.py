@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -186,12 +187,19 @@ def tell(root: Path, *words: str | None) -> None:
 def told(shop: Shop) -> list[list[str]]:
     """What the planners told, in order: who, what, more."""
     path = shop.root / TOLD
+    if not path.exists():
+        return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def let_in(url: str) -> None:
-    """A short lease, and the ledger's address, in a process that was forked without it."""
+    """The ledger's address, in a process that was forked without it."""
     os.environ[LEDGER_URL] = url
+
+
+def let_in_shortly(url: str) -> None:
+    """And with a short lease."""
+    let_in(url)
     run_module.LEASE_SECONDS = LEASE_SECONDS
 
 
@@ -269,6 +277,16 @@ def assert_nobody_twice(url: str) -> None:
     assert rows(url, twice) == []
 
 
+def lease(url: str) -> Any:
+    """The lease as it stands: token, taken_at, expires_at."""
+    engine = sa.create_engine(sa.make_url(url).set(drivername=driver(url)))
+    with engine.connect() as connection:
+        sql = "SELECT token, taken_at, expires_at FROM leases WHERE name = 'planning'"
+        row = connection.exec_driver_sql(sql).one()
+    engine.dispose()
+    return row
+
+
 def everything(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of what a planner writes."""
     tables = ("messages", "message_log", "runs", "run_steps", "revisions", "leases", "consents")
@@ -322,16 +340,17 @@ def test_planners_that_start_at_once_keep_the_caps_together(scene: Scene) -> Non
 # ---------------------------------------------------------------- late
 
 
-def stopped(process: ForkServerProcess) -> None:
+def stopped(shop: Shop, process: ForkServerProcess) -> None:
     """Returns when the process has stopped itself."""
     patience = time.monotonic() + PATIENCE_SECONDS
+    stat = Path(f"/proc/{process.pid}/stat")
     while time.monotonic() < patience:
-        stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8")
-        if stat.rpartition(")")[2].split()[0] == "T":
+        if not stat.exists() or process.exitcode is not None:
+            raise AssertionError(f"it ended before it came to that place: {told(shop)}")
+        if stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T":
             return
-        assert process.exitcode is None, "it ended before it came to that place"
         time.sleep(0.01)
-    raise AssertionError("it never came to that place")
+    raise AssertionError(f"it never came to that place: {told(shop)}")
 
 
 def wake(process: ForkServerProcess) -> None:
@@ -356,15 +375,17 @@ def test_planners_that_stalled_and_wake_up_late_write_nothing(scene: Scene) -> N
     shop, url = scene.shop, scene.url
     let_go(shop)
     late: dict[str, ForkServerProcess] = {}
+    held: list[Any] = []
     try:
         for place, (flow, stop) in LATE.items():
-            late[place] = planning_process(scene, place, flow, stop=stop)
-            stopped(late[place])
-        ended([planning_process(scene, "in time")])
+            late[place] = planning_process(scene, place, flow, stop=stop, setup=let_in_shortly)
+            stopped(shop, late[place])
+            held.append(lease(url))
+        ended([planning_process(scene, "in time", setup=let_in_shortly)])
         assert "done" in [what for who, what, _ in told(shop) if who == "in time"]
-        busy = {who for who, what, _ in told(shop) if what == "RunBusy"}
-        waiting = {"before it plans", "before its release", "in time"}  # a pass is waited for
-        assert busy == waiting, "one took over before the lease ran out"
+        for before_it, after_it in pairwise([*held, lease(url)]):
+            assert after_it.token > before_it.token
+            assert after_it.taken_at >= before_it.expires_at, "it did not wait for the lease to end"
         before, files = everything(url), lake_files(shop)
         assert "gone" not in files.values()
         for place, process in late.items():
@@ -394,10 +415,10 @@ def test_one_that_stalled_as_it_began_to_decide_leaves_the_published_decisions_a
     shop = scene.shop
     let_go(shop)
     begins = halt("decide", "antiphon.steps.decide:shutil.rmtree", "before")
-    late = planning_process(scene, "late", stop=begins)
+    late = planning_process(scene, "late", stop=begins, setup=let_in_shortly)
     try:
-        stopped(late)
-        ended([planning_process(scene, "in time")])
+        stopped(shop, late)
+        ended([planning_process(scene, "in time", setup=let_in_shortly)])
         files = lake_files(shop)
         wake(late)
         assert told(shop)[-1][:2] == ["late", "LeaseLost"]
