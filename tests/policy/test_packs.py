@@ -213,6 +213,7 @@ def _decided(binds: Binds, pack: str, home: tuple[str | None, str | None], **giv
                 column = f"agreed:{rule.name}:{channel}:{category}"
                 columns[column] = rule.name in agreed
     table = people([person])
+    table = table.drop_columns([name for name in columns if name in table.column_names])
     for name, value in columns.items():
         table = table.append_column(name, pa.array([value]))
     other = campaign("other", channels=of.channels)
