@@ -31,6 +31,7 @@ MODULES = {
     "run": "running",
     "runs": "running",
     "segments": "looking",
+    "suppress": "suppress",
     "trigger": "running",
     "why": "people",
 }

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Engine, and_, func, or_, select, update
+from sqlalchemy import Engine, and_, bindparam, func, or_, select, update
 
 from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.engine import listed, next_revision, reading, writing
@@ -62,6 +62,48 @@ class People:
                 index_elements=["channel", "address_key"], index_where=IN_FORCE
             )
             return count_inserted(connection, new, row) == 1
+
+    def suppress_all(
+        self, keys: Collection[tuple[str, str]], *, reason: str, at: datetime, source: str
+    ) -> int:
+        """As `suppress`, for many (channel, address_key) at once: all of them or none; how many
+        were not suppressed before."""
+        facts = {"reason": reason, "suppressed_at": at, "source": source, "evidence": None}
+        rows = [{"channel": channel, "address_key": key, **facts} for channel, key in sorted(keys)]
+        with writing(self._engine) as connection:
+            new = insert_into(connection, suppressions).on_conflict_do_nothing(
+                index_elements=["channel", "address_key"], index_where=IN_FORCE
+            )
+            return sum(count_inserted(connection, new, row) for row in rows)
+
+    def lift_all(self, keys: Collection[tuple[str, str]], *, reason: str, at: datetime) -> int:
+        """As `lift`, for many (channel, address_key) at once; how many were suppressed."""
+        change = (
+            update(suppressions)
+            .where(
+                suppressions.c.channel == bindparam("of_channel"),
+                suppressions.c.address_key == bindparam("of_key"),
+                IN_FORCE,
+            )
+            .values(lifted_at=at, lift_reason=reason)
+        )
+        with writing(self._engine) as connection:
+            return sum(
+                connection.execute(change, {"of_channel": channel, "of_key": key}).rowcount
+                for channel, key in sorted(keys)
+            )
+
+    def suppression_counts(self) -> list[tuple[str, str, str, int, datetime]]:
+        """Channel, source, reason, how many are in force, and when the last one was added."""
+        columns = (suppressions.c.channel, suppressions.c.source, suppressions.c.reason)
+        query = (
+            select(*columns, func.count(), func.max(suppressions.c.suppressed_at))
+            .where(IN_FORCE)
+            .group_by(*columns)
+            .order_by(*columns)
+        )
+        with reading(self._engine) as connection:
+            return [tuple(row) for row in connection.execute(query)]
 
     def lift(self, channel: str, address_key: str, reason: str, at: datetime) -> bool:
         """The address may be written to again; false when it was not suppressed."""
