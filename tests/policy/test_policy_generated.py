@@ -178,8 +178,21 @@ def test_whoever_decides_without_what_has_no_name_fails_the_audit_too(what: str)
     assert breaches(case, messages(case, decide(case))) == []
 
 
+def of_a_customer(draw: Draw, names: Any, kinds: Any) -> Policy:
+    """Rules on what one customer gets. What those of a household refuse at last may have made
+    others give way, and their windows are then not full."""
+    drawn = has_nothing_else(draw, names, kinds)
+    alone = {"of": "customer"}
+    return drawn.model_copy(
+        update={
+            "caps": tuple(cap.model_copy(update=alone) for cap in drawn.caps),
+            "gaps": tuple(gap.model_copy(update=alone) for gap in drawn.gaps),
+        }
+    )
+
+
 @few
-@given(cases(kinds=("caps", "gaps"), policy_of=has_nothing_else))
+@given(cases(("caps", "gaps"), asks_nothing_else, of_a_customer))
 def test_one_more_message_in_a_full_window_is_refused_and_found(case: Case) -> None:
     decisions = decide(case)
     planned = messages(case, decisions)
@@ -187,10 +200,30 @@ def test_one_more_message_in_a_full_window_is_refused_and_found(case: Case) -> N
     certain |= {cap.title for cap in case.policy.caps if isinstance(cap.max, int)}
     for row in decisions.values():
         if row["outcome"] == "held" and row["rule"] in certain:
-            forged = {"outcome": "send", "anchor": "more", "attempt": 1, "arm": "default"}
-            key = keys.occurrence_key(row["campaign"], row["step"], row["unit"], "more")
-            more = messages(case, {0: row | forged | {"occurrence_key": key}})
-            assert row["rule"] in titles(case, [*planned, *more])
+            assert row["rule"] in titles(case, [*planned, *forged(case, row)])
+
+
+def forged(case: Case, row: Row) -> list[Row]:
+    """The message that a held candidate would have been."""
+    sent = {"outcome": "send", "anchor": "more", "attempt": 1, "arm": "default"}
+    key = keys.occurrence_key(row["campaign"], row["step"], row["unit"], "more")
+    return messages(case, {0: row | sent | {"occurrence_key": key}})
+
+
+def test_one_more_message_in_a_household_s_full_window_is_refused_and_found() -> None:
+    now = datetime(2026, 5, 12, 8, tzinfo=UTC)
+    home = [Person(name, household="h") for name in "pqr"]
+    told = contact("r", OTHER, now - 6 * DAY)
+    rule = {"name": "home", "max": 2, "per": "7 days", "of": "household"}
+    case = one_case(now, *home, caps=(rule,), contacts=(told,))
+    decisions = decide(case)
+    planned = messages(case, decisions)
+    assert len(planned) == 1
+    assert breaches(case, planned) == []
+    held = [row for row in decisions.values() if row["outcome"] == "held"]
+    assert [row["rule"] for row in held] == ["cap:home"] * 2
+    for row in held:
+        assert "cap:home" in titles(case, [*planned, *forged(case, row)])
 
 
 # ---------------------------------------------------------------- clocks and calendars
