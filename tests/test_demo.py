@@ -90,3 +90,21 @@ def test_nobody_did_or_answered_anything_before_being_known(demo: Demo) -> None:
             if who in registered and when[:2] >= "20" and when < registered[who]
         ]
         assert early == []
+
+
+def test_some_acts_of_consent_are_confirmed_and_on_record(demo: Demo) -> None:
+    names = ("granted", "channel", "confirmed_at", "evidence", "separate")
+    acts = list(zip(*(column(demo, "consents", name) for name in names), strict=True))
+    granted = [act for act in acts if act[0] == "yes"]
+    by_mail = [act for act in granted if act[1] == "email"]
+    assert 0.85 < sum(bool(act[2]) for act in by_mail) / len(by_mail) < 0.95
+    assert 0.9 < sum(bool(act[3]) for act in granted) / len(granted) < 1
+    assert {act[4] for act in granted} == {"yes", "no"}
+    assert {act[2:] for act in acts if act[0] == "no"} == {("", "", "")}
+    assert not any(act[2] for act in granted if act[1] == "sms")
+
+
+def test_some_prefer_a_channel_and_a_few_are_minors(demo: Demo) -> None:
+    assert set(column(demo, "customers", "preferred_channel")) == {"", "email", "sms"}
+    minors = [day for day in column(demo, "customers", "birthday") if day > "2008-05-12"]
+    assert 0 < len(minors) < 20

@@ -35,17 +35,18 @@ def write_demo(folder: Path, *, customers: int = 20_000, seed: int = 2026) -> De
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     more = np.random.default_rng([seed, 2])
+    late = np.random.default_rng([seed, 3])  # what came later changes nothing that was before
     persons = people.people(random, customers)
     products = shop.products(random)
     orders, lines = shop.purchases(random, persons, products)
-    known = people.own_days(more, persons).drop(_HIDDEN)
+    known = people.wishes(late, people.own_days(more, persons).drop(_HIDDEN))
     tables = {
         "customers": dirt.with_dirt(known, dirt.in_customers),
         "products": products.drop(["weight"]),
         "orders": dirt.with_dirt(orders, dirt.in_orders),
         "order_lines": lines,
         "events": dirt.with_dirt(doings.events(random, more, persons, products), dirt.in_events),
-        "consents": people.consents(random, persons),
+        "consents": people.proofs(late, people.consents(random, persons)),
         "responses": dirt.with_dirt(answers.responses(more, persons), dirt.in_responses),
         "notices": dirt.with_dirt(answers.notices(more, products), dirt.in_notices),
     }

@@ -97,6 +97,42 @@ def own_days(random: np.random.Generator, people: pa.Table) -> pa.Table:
     )
 
 
+def wishes(random: np.random.Generator, people: pa.Table) -> pa.Table:
+    """The customers with the channel that some of them prefer; a few are young people who have the
+    card of their parents, and no check-up."""
+    count = people.num_rows
+    asked = random.random(count)
+    preferred = np.where(random.random(count) < 0.7, "email", "sms")
+    young = (random.random(count) < 0.002) & people["next_checkup_on"].is_null().to_numpy()
+    days = random.integers(11 * 365, 17 * 365, count)
+    birthday = np.where(young, (np.datetime64(DAY) - days).astype(str), strings(people, "birthday"))
+    place = people.column_names.index("birthday")
+    return people.set_column(place, "birthday", pa.array(birthday)).append_column(
+        "preferred_channel", with_gaps(preferred, asked > 0.25)
+    )
+
+
+def proofs(random: np.random.Generator, consents: pa.Table) -> pa.Table:
+    """The acts with what is on record of them: most agreements to e-mail were confirmed by a click
+    (double opt-in), most forms are kept; since September 2025 they are papers of their own."""
+    count = consents.num_rows
+    granted = strings(consents, "granted") == "yes"
+    acted = instants(consents, "acted_at")
+    clicked = acted + random.integers(60, 3 * 86400, count).astype("timedelta64[s]")
+    clicked = np.minimum(clicked, np.datetime64("2026-05-12T08:45:00"))
+    by_mail = strings(consents, "channel") == "email"
+    confirmed = granted & by_mail & (random.random(count) < 0.9)
+    kept = granted & (random.random(count) < 0.97)
+    number = random.integers(10_000, 100_000, count).astype(str)
+    form = np.char.add(np.char.add("form ", acted.astype("datetime64[Y]").astype(str)), "-")
+    separate = granted & (acted >= np.datetime64("2025-09-01"))
+    return (
+        consents.append_column("confirmed_at", with_gaps(text(clicked), ~confirmed))
+        .append_column("evidence", with_gaps(np.char.add(form, number), ~kept))
+        .append_column("separate", with_gaps(np.where(separate, "yes", "no"), ~granted))
+    )
+
+
 def consents(random: np.random.Generator, people: pa.Table) -> pa.Table:
     """What people agreed to at registration, and later objections of some."""
     ids, registered = strings(people, "customer_id"), instants(people, "registered_at")
