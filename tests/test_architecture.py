@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PURE = ("campaigns", "audience", "policy", "message", "response")
+PURE = ("campaigns", "audience", "policy", "audit", "message", "response")
 OUTER = ("lake", "ledger", "providers", "sources", "validation", "web", "steps")
 ONLY_IN = {
     "duckdb": ("antiphon/lake/",),
@@ -43,6 +43,20 @@ def test_pure_rooms_import_no_store_no_provider_and_no_edge() -> None:
         for path, tree in _modules(*(f"antiphon/{room}" for room in PURE))
         for name in _imports(tree)
         if name.startswith(tuple(f"antiphon.{room}" for room in OUTER))
+    ]
+    assert wrong == []
+
+
+def test_the_auditor_shares_nothing_with_the_arbiter_but_the_parsed_rules() -> None:
+    """And the moment, which is the run's. The arbiter never asks the auditor."""
+    shared = ("antiphon.policy.moment", "antiphon.policy.terms")
+    wrong = [
+        f"{path} imports {name}"
+        for path, tree in _modules("antiphon/audit", "antiphon/policy")
+        for name in _imports(tree)
+        if (path.startswith("antiphon/audit/") and name.startswith("antiphon.policy."))
+        or (path.startswith("antiphon/policy/") and name.startswith("antiphon.audit"))
+        if not name.startswith(shared)
     ]
     assert wrong == []
 

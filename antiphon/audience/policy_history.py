@@ -10,7 +10,7 @@ from antiphon.campaigns.conversions import Calendar
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Cap, Exclusion, Policy, PolicyRule
 from antiphon.policy.moment import EPOCH, MICROSECOND, Moment
-from antiphon.policy.usage import counted_since
+from antiphon.policy.settling.usage import counted_since
 from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES
 

@@ -90,7 +90,7 @@ def _campaign_rows(diff: "Diff") -> list[dict[str, Any]]:
 
 
 def _rule_rows(diff: "Diff", policies: Sequence["Policy"]) -> list[dict[str, Any]]:
-    from antiphon.policy.titles import title  # noqa: PLC0415
+    from antiphon.policy.words.titles import title  # noqa: PLC0415
 
     def said(rule: str) -> str:
         return next((words for p in policies if (words := title(rule, p)) != rule), "")

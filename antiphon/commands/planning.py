@@ -32,7 +32,7 @@ from antiphon.commands.screen import (
 from antiphon.errors import ExitCode, UserFilesError
 
 if TYPE_CHECKING:
-    from antiphon.policy.summary import CampaignSummary
+    from antiphon.policy.words.summary import CampaignSummary
     from antiphon.project import Project
 
 POLICY_FILE = "config/policy.yaml"
@@ -70,7 +70,7 @@ def plan(
     if compared or policy:
         asked = _Asked(day.date() if day else None, tuple(campaigns) or None, policy, customers)
         return _differ(opened(root), asked, as_json=as_json)
-    from antiphon.policy.summary import CampaignSummary  # noqa: PLC0415
+    from antiphon.policy.words.summary import CampaignSummary  # noqa: PLC0415
     from antiphon.steps.planning import last_sending, planned  # noqa: PLC0415
 
     project = opened(root)

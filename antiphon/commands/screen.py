@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from antiphon.policy.summary import CampaignSummary
+    from antiphon.policy.words.summary import CampaignSummary
     from antiphon.project import Project
 
 Row = Mapping[str, Any]

@@ -11,9 +11,9 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Layer, Policy
 from antiphon.policy.chance import Numbers, below, choose
 from antiphon.policy.columns import Bools, Instants
-from antiphon.policy.hours import hours_around, period_of
 from antiphon.policy.moment import Moment
 from antiphon.policy.rules import CONTROL_ARM, UNIVERSAL_ARM
+from antiphon.policy.settling.hours import hours_around, period_of
 
 EVERYTHING = "*"  # the experiment of the universal control; no campaign can be called so
 

@@ -10,13 +10,13 @@ from antiphon.policy.candidates import Candidates, Chosen, RuleNames
 from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import Indices, nullable_numbers, numbered, texts
 from antiphon.policy.decisions import Extras
-from antiphon.policy.households import household_columns
 from antiphon.policy.kinds import Kind
 from antiphon.policy.moving import movable_until
 from antiphon.policy.past import Past
 from antiphon.policy.rulebook import Begun, Rulebook
 from antiphon.policy.rules import Rule
 from antiphon.policy.setting import Setting
+from antiphon.policy.settling.households import household_columns
 from antiphon.policy.slots import Slots
 
 Wholes = npt.NDArray[np.int64]

@@ -30,7 +30,6 @@ from antiphon.policy.choosing import Choosing
 from antiphon.policy.columns import positions, texts
 from antiphon.policy.decisions import DECISIONS, Words, held_table, survivors_table
 from antiphon.policy.expanding import Expansion
-from antiphon.policy.households import shared_contacts
 from antiphon.policy.leaving import Leaving
 from antiphon.policy.moment import Moment
 from antiphon.policy.occasions import OCCASIONS, first_open
@@ -38,7 +37,8 @@ from antiphon.policy.past import Past
 from antiphon.policy.repeats import Occurrences
 from antiphon.policy.rulebook import Rulebook
 from antiphon.policy.setting import Setting
-from antiphon.policy.usage import used_by
+from antiphon.policy.settling.households import shared_contacts
+from antiphon.policy.settling.usage import used_by
 
 __all__ = ["DECISIONS", "Judged", "judge"]
 

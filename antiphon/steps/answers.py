@@ -20,8 +20,8 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch, running_on, touches
 from antiphon.errors import UserFilesError
 from antiphon.lake import Session
-from antiphon.policy.explain import explain, explain_entry, upcoming
 from antiphon.policy.rules import Outcome
+from antiphon.policy.words.explain import explain, explain_entry, upcoming
 from antiphon.project import Project, glance
 from antiphon.quoting import literal
 from antiphon.states import MessageState

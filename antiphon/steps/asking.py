@@ -21,7 +21,7 @@ from antiphon.audience.policy_inputs import expressions, facts, people_sql, read
 from antiphon.audience.windows import instant
 from antiphon.lake import Session
 from antiphon.policy.brakes import BrakeReading, stops, warns
-from antiphon.policy.households import household_rules
+from antiphon.policy.settling.households import household_rules
 from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES, MessageState
 from antiphon.steps.composing import occasions_sql

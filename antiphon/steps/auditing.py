@@ -9,13 +9,13 @@ from zoneinfo import available_timezones
 
 import pyarrow as pa
 
+from antiphon.audit.auditor import audit
+from antiphon.audit.queries import Breach, find_breaches
+from antiphon.audit.tables import is_stratified
 from antiphon.lake import Session
 from antiphon.ledger import Message
 from antiphon.message.content import Email
 from antiphon.message.templates import MessageHeld, TemplateFault
-from antiphon.policy.audit import audit
-from antiphon.policy.audit_queries import Breach, find_breaches
-from antiphon.policy.audit_tables import is_stratified
 from antiphon.policy.rules import Rule
 from antiphon.project import Project
 from antiphon.quoting import literal

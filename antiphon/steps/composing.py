@@ -23,8 +23,8 @@ from antiphon.message.packing import Values
 from antiphon.message.sms import segments
 from antiphon.message.templates import MessageHeld, TemplateFault, Templates
 from antiphon.message.values import unpack
-from antiphon.policy.budgets import price_e4
 from antiphon.policy.moment import Moment
+from antiphon.policy.settling.budgets import price_e4
 from antiphon.project import Project
 from antiphon.quoting import literal, quoted
 from antiphon.steps.frames import Frames

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from antiphon.policy.rules import Rule
-from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
+from antiphon.policy.words.summary import CampaignSummary, Count, day_csv, summarise
 from antiphon.steps.asking import doubts
 from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day

@@ -18,8 +18,8 @@ from antiphon.policy.brakes import BrakeReading
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
 from antiphon.policy.decide import Judged, judge
 from antiphon.policy.moment import Moment
-from antiphon.policy.settle import settle
-from antiphon.policy.usage import total
+from antiphon.policy.settling.settle import settle
+from antiphon.policy.settling.usage import total
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.steps.asking import (

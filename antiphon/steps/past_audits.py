@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from antiphon.audit.queries import Breach, needs_frame
+from antiphon.audit.tables import is_stratified
 from antiphon.errors import AntiphonError, ConfigError, LakeError, LedgerError
 from antiphon.ledger import Lease, Message
 from antiphon.ledger import Run as Record
-from antiphon.policy.audit_queries import Breach, needs_frame
-from antiphon.policy.audit_tables import is_stratified
 from antiphon.project import Project, with_files
 from antiphon.steps.auditing import Audited, Evidence, audit_day
 from antiphon.steps.decide import day_of

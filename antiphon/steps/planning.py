@@ -18,7 +18,7 @@ from antiphon.files import ProjectFiles
 from antiphon.lake import Session, Snapshot
 from antiphon.policy.moment import Moment
 from antiphon.policy.rules import Rule
-from antiphon.policy.summary import CampaignSummary, summarise
+from antiphon.policy.words.summary import CampaignSummary, summarise
 from antiphon.project import Project, with_files
 from antiphon.steps.composing import Composer
 from antiphon.steps.decide import write_decisions

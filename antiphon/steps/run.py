@@ -21,7 +21,7 @@ from antiphon.lake import Change, Snapshot
 from antiphon.ledger import UNFINISHED, Lease, Ledger, RunState
 from antiphon.ledger import Run as Record
 from antiphon.policy.moment import Moment
-from antiphon.policy.summary import CampaignSummary
+from antiphon.policy.words.summary import CampaignSummary
 from antiphon.project import Project, open_project, with_files
 from antiphon.steps.holder import is_dead, this_process
 from antiphon.steps.runlog import logged

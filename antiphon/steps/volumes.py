@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from antiphon.policy.balance import mismatches
-from antiphon.policy.budgets import spends, unpaid
+from antiphon.policy.settling.balance import mismatches
+from antiphon.policy.settling.budgets import spends, unpaid
 from antiphon.steps.composing import Composer
 from antiphon.steps.deciding import Day, Decided
 

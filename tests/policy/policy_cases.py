@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from antiphon import keys
 from antiphon.audience.conditions import Condition, Expression
+from antiphon.audit.auditor import audit
+from antiphon.audit.queries import Breach, find_breaches
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Brake, ConsentRule, Pause, Policy, PolicyRule
 from antiphon.campaigns.touches import Touch, touches
@@ -31,13 +33,11 @@ from antiphon.entities import (
     ColumnType,
     Entity,
 )
-from antiphon.policy.audit import audit
-from antiphon.policy.audit_queries import Breach, find_breaches
 from antiphon.policy.brakes import BrakeReading
 from antiphon.policy.decide import Judged, judge
 from antiphon.policy.moment import Moment
 from antiphon.policy.occasions import OCCASIONS
-from antiphon.policy.settle import settle
+from antiphon.policy.settling.settle import settle
 from antiphon.policy.terms import Terms
 from antiphon.states import CONTACT_STATES
 

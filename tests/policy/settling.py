@@ -13,10 +13,10 @@ from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import touches
 from antiphon.policy.decide import Judged
 from antiphon.policy.decisions import SURVIVORS
-from antiphon.policy.households import SHARED, household_columns
 from antiphon.policy.moment import Moment
-from antiphon.policy.settle import settle
-from antiphon.policy.usage import USED, used_by
+from antiphon.policy.settling.households import SHARED, household_columns
+from antiphon.policy.settling.settle import settle
+from antiphon.policy.settling.usage import USED, used_by
 
 AS_OF = datetime(2026, 5, 12, 8, tzinfo=UTC)  # a Tuesday, 10:00 in Berlin
 TODAY = Moment(AS_OF, date(2026, 5, 12), "Europe/Berlin")

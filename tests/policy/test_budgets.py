@@ -17,10 +17,10 @@ from settling import AS_OF, TODAY, settled, survivor
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Costs, Policy
 from antiphon.campaigns.touches import touches
-from antiphon.policy.balance import mismatches
-from antiphon.policy.budgets import price_e4, unpaid
 from antiphon.policy.columns import INSTANT
-from antiphon.policy.usage import USED, used_by
+from antiphon.policy.settling.balance import mismatches
+from antiphon.policy.settling.budgets import price_e4, unpaid
+from antiphon.policy.settling.usage import USED, used_by
 
 DAY = timedelta(days=1)
 ROWS = pa.schema(

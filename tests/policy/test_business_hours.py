@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from policy_world import campaign, contact, history, policy
 from settling import AS_OF, TODAY
 
-from antiphon.policy.hours import hours_around
 from antiphon.policy.moment import microseconds
-from antiphon.policy.usage import USED, total, used_by
+from antiphon.policy.settling.hours import hours_around
+from antiphon.policy.settling.usage import USED, total, used_by
 
 ZONES = ["Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia", "Etc/GMT+12"]
 

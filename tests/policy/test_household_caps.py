@@ -13,7 +13,7 @@ from policy_world import campaign, contact, history, policy
 from settling import AS_OF, TODAY, held, sending, settled, survivor
 
 from antiphon.campaigns.conversions import Calendar
-from antiphon.policy.households import shared_contacts
+from antiphon.policy.settling.households import shared_contacts
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HIGH, LOW = campaign("high", priority=9), campaign("low", priority=1)

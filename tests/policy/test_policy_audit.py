@@ -19,8 +19,8 @@ from policy_world import (
     triggered,
 )
 
+from antiphon.audit.auditor import audit
 from antiphon.campaigns.touches import touches
-from antiphon.policy.audit import audit
 
 DAY = timedelta(days=1)
 

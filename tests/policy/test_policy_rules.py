@@ -33,7 +33,7 @@ from antiphon.policy.chance import keyed_numbers
 from antiphon.policy.decide import judge
 from antiphon.policy.decisions import DECISIONS, SURVIVORS
 from antiphon.policy.moment import Moment
-from antiphon.policy.settle import settle
+from antiphon.policy.settling.settle import settle
 
 DAY = timedelta(days=1)
 

@@ -23,8 +23,8 @@ from policy_world import (
 )
 
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.explain import explain
-from antiphon.policy.summary import CampaignSummary, Count, day_csv, summarise
+from antiphon.policy.words.explain import explain
+from antiphon.policy.words.summary import CampaignSummary, Count, day_csv, summarise
 
 DAY = timedelta(days=1)
 ZONE = "Europe/Berlin"

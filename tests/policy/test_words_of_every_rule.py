@@ -13,11 +13,11 @@ from policy_world import campaign, policy
 
 from antiphon.campaigns.rules import RULES, Policy, PolicyRule
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.explain import explain, upcoming
-from antiphon.policy.reasons import _NAMED, _OWN
 from antiphon.policy.rules import Rule
 from antiphon.policy.times import forbidding
-from antiphon.policy.titles import _DEMANDS, OWN, demand, title
+from antiphon.policy.words.explain import explain, upcoming
+from antiphon.policy.words.reasons import _NAMED, _OWN
+from antiphon.policy.words.titles import _DEMANDS, OWN, demand, title
 
 NOW = datetime(2026, 5, 12, 8, tzinfo=UTC)  # a Tuesday, 10:00 in Berlin
 ZONE = "Europe/Berlin"

@@ -5,10 +5,10 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from antiphon.campaigns.rules import Capacity, Times
-from antiphon.policy.phrases import instant
-from antiphon.policy.reasons import Scene, Seen
 from antiphon.policy.rules import Rule
 from antiphon.policy.times import forbidding, next_allowed
+from antiphon.policy.words.phrases import instant
+from antiphon.policy.words.reasons import Scene, Seen
 
 ONE_DAY = timedelta(days=1)
 LOOK_AHEAD = 366  # days in which a campaign that still runs runs again

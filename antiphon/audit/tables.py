@@ -14,10 +14,10 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from antiphon.audience.expressions import RELATION
+from antiphon.audit.queries import AuditQuery, Basis, in_column, max_column, table, texts
 from antiphon.campaigns.conversions import Calendar
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Cap, Policy
-from antiphon.policy.audit_queries import AuditQuery, Basis, in_column, max_column, table, texts
 from antiphon.quoting import literal, quoted
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 

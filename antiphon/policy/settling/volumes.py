@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Capacity, PolicyRule, WarmUp
 from antiphon.policy.columns import Bools, Indices, positions, texts
-from antiphon.policy.hours import Hours
 from antiphon.policy.rules import Rule
-from antiphon.policy.survivors import Chosen, Survivors, fitting
+from antiphon.policy.settling.hours import Hours
+from antiphon.policy.settling.survivors import Chosen, Survivors, fitting
 
 Counts = npt.NDArray[np.int64]
 UNLIMITED = 2**62

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from antiphon.campaigns.rules import Policy
 from antiphon.policy.columns import INSTANT, instants, positions, texts
-from antiphon.policy.hours import first_of_month, hours_around
 from antiphon.policy.moment import Moment
+from antiphon.policy.settling.hours import first_of_month, hours_around
 from antiphon.states import OCCURRENCE_STATES, MessageState
 
 USED = pa.schema(

@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
+from antiphon.audit.queries import AuditQuery, Basis, length_us
 from antiphon.campaigns.rules import CoolDown, Pause
-from antiphon.policy.audit_queries import AuditQuery, Basis, length_us
 from antiphon.quoting import literal
 
 ORDER = "order"

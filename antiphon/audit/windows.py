@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from antiphon.audit.queries import AuditQuery, Basis, length_us, max_column, texts
+from antiphon.audit.tables import caps_of
 from antiphon.campaigns.conversions import Calendar
 from antiphon.campaigns.rules import Cap, Ratio
-from antiphon.policy.audit_queries import AuditQuery, Basis, length_us, max_column, texts
-from antiphon.policy.audit_tables import caps_of
 from antiphon.quoting import literal, quoted
 
 LAST = "9223372036854775807"

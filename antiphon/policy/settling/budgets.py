@@ -17,12 +17,12 @@ from antiphon.campaigns.rules import Costs, Policy
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import Bools, instants, positions, texts, whole_numbers
-from antiphon.policy.hours import Hours, hours_around
 from antiphon.policy.moment import Moment
 from antiphon.policy.rules import Outcome, Rule
-from antiphon.policy.survivors import fitting
-from antiphon.policy.usage import counted_since
-from antiphon.policy.volumes import UNLIMITED, Counts, Earlier
+from antiphon.policy.settling.hours import Hours, hours_around
+from antiphon.policy.settling.survivors import fitting
+from antiphon.policy.settling.usage import counted_since
+from antiphon.policy.settling.volumes import UNLIMITED, Counts, Earlier
 
 UNPAID = pa.schema({"row": pa.int64(), "rule": pa.string(), "counters": pa.string()})
 """Rows (positions) that a budget does not reach, the rule, and what it saw (JSON)."""

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from antiphon.campaigns.rules import Capacity, Policy
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.phrases import channel_word, date_word, day_word
-from antiphon.policy.reasons import Scene, reason
 from antiphon.policy.rules import UNIVERSAL_ARM, Outcome
-from antiphon.policy.titles import demand
-from antiphon.policy.upcoming import is_passing, moved_by, next_moment
+from antiphon.policy.words.phrases import channel_word, date_word, day_word
+from antiphon.policy.words.reasons import Scene, reason
+from antiphon.policy.words.titles import demand
+from antiphon.policy.words.upcoming import is_passing, moved_by, next_moment
 
 Decision = Mapping[str, Any]
 

@@ -29,8 +29,8 @@ from antiphon.campaigns.rules import (
     Times,
     WarmUp,
 )
-from antiphon.policy.phrases import channel_word, count, listed, percent, span, within
 from antiphon.policy.rules import Rule
+from antiphon.policy.words.phrases import channel_word, count, listed, percent, span, within
 
 OWN = {
     Rule.NOT_RUNNING: "the campaign does not run on this day",

@@ -32,11 +32,11 @@ from antiphon.policy.columns import (
     positions,
     texts,
 )
-from antiphon.policy.households import household_rules
 from antiphon.policy.kinds import NO_GROUP, Kind, Kinds
 from antiphon.policy.moment import EPOCH, MICROSECOND
 from antiphon.policy.periods import bounds
-from antiphon.policy.survivors import Chosen, Survivors
+from antiphon.policy.settling.households import household_rules
+from antiphon.policy.settling.survivors import Chosen, Survivors
 
 Wholes = npt.NDArray[np.int64]
 

@@ -4,8 +4,8 @@
 from collections.abc import Iterator, Mapping
 
 from antiphon import keys
-from antiphon.policy.audit_queries import AuditQuery, Basis
-from antiphon.policy.audit_tables import is_stratified
+from antiphon.audit.queries import AuditQuery, Basis
+from antiphon.audit.tables import is_stratified
 from antiphon.quoting import literal, quoted
 
 FORMATS = {

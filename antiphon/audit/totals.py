@@ -7,9 +7,9 @@ Where a total is too high, the breach names one of the run's messages that are p
 from collections.abc import Iterator
 from decimal import Decimal
 
+from antiphon.audit.queries import AuditQuery, Basis, length_us, texts
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Brake, PolicyRule
-from antiphon.policy.audit_queries import AuditQuery, Basis, length_us, texts
 from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES, OCCURRENCE_STATES
 

@@ -3,9 +3,9 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
+from antiphon.audit.queries import ALIVE, AuditQuery, microseconds, texts
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.audit_queries import ALIVE, AuditQuery, microseconds, texts
 from antiphon.policy.moment import Moment
 from antiphon.quoting import literal
 from antiphon.states import OCCURRENCE_STATES

@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
+from antiphon.audit.queries import AuditQuery, Basis, length_us, texts
 from antiphon.campaigns.rules import ChainLimit, Exclusion
-from antiphon.policy.audit_queries import AuditQuery, Basis, length_us, texts
 from antiphon.quoting import literal
 
 # What a message of this run may be compared with: what stood before the run chose, exempt

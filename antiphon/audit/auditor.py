@@ -25,19 +25,19 @@ and, where a rule needs them:
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from antiphon.audit.arms import arms
+from antiphon.audit.consents import address, consents, one_click, suppress, suppression
+from antiphon.audit.neighbours import chain_limits, exclusions, sequences
+from antiphon.audit.queries import AuditQuery, Basis
+from antiphon.audit.repeats import attempts, occasional, occurrence, repeat
+from antiphon.audit.rests import cool_downs, pauses
+from antiphon.audit.tables import tables
+from antiphon.audit.times import stale, times
+from antiphon.audit.totals import brakes, totals
+from antiphon.audit.windows import caps, ratios
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.audit_arms import arms
-from antiphon.policy.audit_consents import address, consents, one_click, suppress, suppression
-from antiphon.policy.audit_neighbours import chain_limits, exclusions, sequences
-from antiphon.policy.audit_queries import AuditQuery, Basis
-from antiphon.policy.audit_repeats import attempts, occasional, occurrence, repeat
-from antiphon.policy.audit_rests import cool_downs, pauses
-from antiphon.policy.audit_tables import tables
-from antiphon.policy.audit_times import stale, times
-from antiphon.policy.audit_totals import brakes, totals
-from antiphon.policy.audit_windows import caps, ratios
 from antiphon.policy.moment import Moment
 from antiphon.policy.terms import Terms
 from antiphon.quoting import literal

@@ -30,7 +30,8 @@ from antiphon.campaigns.rules import (
     WarmUp,
 )
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.phrases import (
+from antiphon.policy.rules import Rule
+from antiphon.policy.words.phrases import (
     ADDRESS_WORDS,
     channel_word,
     count,
@@ -42,8 +43,7 @@ from antiphon.policy.phrases import (
     span,
     within,
 )
-from antiphon.policy.rules import Rule
-from antiphon.policy.titles import demand, find, happened, mails, span_of
+from antiphon.policy.words.titles import demand, find, happened, mails, span_of
 
 Seen = Mapping[str, Any]
 

@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 from datetime import date, time
 
+from antiphon.audit.queries import AuditQuery, Basis, length_us, texts
+from antiphon.audit.tables import OWN
 from antiphon.campaigns.conversions import DaySpan
 from antiphon.campaigns.rules import Times
-from antiphon.policy.audit_queries import AuditQuery, Basis, length_us, texts
-from antiphon.policy.audit_tables import OWN
 from antiphon.quoting import literal
 
 

@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
+from antiphon.audit.queries import AuditQuery, Basis, table
 from antiphon.campaigns.rules import ConsentRule, Policy
-from antiphon.policy.audit_queries import AuditQuery, Basis, table
 from antiphon.quoting import literal
 
 ONE_CLICK = "List-Unsubscribe=One-Click"

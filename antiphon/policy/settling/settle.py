@@ -13,18 +13,18 @@ import pyarrow as pa
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.budgets import spends
 from antiphon.policy.chance import Numbers, keyed_numbers
 from antiphon.policy.columns import instants
 from antiphon.policy.decide import DECISIONS, Judged
-from antiphon.policy.hours import hours_around
-from antiphon.policy.household_caps import Households
-from antiphon.policy.households import SHARED
 from antiphon.policy.moment import Moment
-from antiphon.policy.strata import draw
-from antiphon.policy.survivors import Survivors, read
-from antiphon.policy.usage import counted_since, total
-from antiphon.policy.volumes import Earlier, Volumes
+from antiphon.policy.settling.budgets import spends
+from antiphon.policy.settling.hours import hours_around
+from antiphon.policy.settling.household_caps import Households
+from antiphon.policy.settling.households import SHARED
+from antiphon.policy.settling.strata import draw
+from antiphon.policy.settling.survivors import Survivors, read
+from antiphon.policy.settling.usage import counted_since, total
+from antiphon.policy.settling.volumes import Earlier, Volumes
 
 
 def settle(

@@ -1,0 +1,1 @@
+"""The independent auditor: the rules read a second time, in SQL, by code that decides nothing."""

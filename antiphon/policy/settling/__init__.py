@@ -1,0 +1,1 @@
+"""What crosses customers: households, limits, capacity, money, exact strata, and their balance."""

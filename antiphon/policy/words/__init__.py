@@ -1,0 +1,1 @@
+"""Decisions in plain words, and in tables."""
