@@ -12,18 +12,34 @@ from antiphon.quoting import literal
 
 
 def times(basis: Basis) -> Iterator[AuditQuery]:
-    """No message is planned for a moment that a rule forbids."""
+    """A message may leave between its planned moment and its end; no minute of that is forbidden.
+
+    Rules on time begin and end with minutes, so that one of them cannot lie between two samples.
+    """
     for rule in basis.in_force(basis.policy.times):
         yield AuditQuery(
             rule.title,
             f"""
-            WITH clocks AS (
-                SELECT x.message_id, p.country, timezone(p.timezone, x.contact_at) AS local
+            WITH spans AS (
+                SELECT x.message_id, p.country, p.timezone, x.contact_at, m.expires_at
                 FROM audit_log x JOIN audit_people p ON p.customer_id = x.customer_id
+                JOIN planned m ON m.message_id = x.message_id
                 WHERE {basis.bound(rule)}
+            ),
+            clocks AS (
+                SELECT country, timezone, contact_at, expires_at, timezone(timezone, sampled) AS local
+                FROM (SELECT DISTINCT * EXCLUDE message_id FROM spans),
+                    unnest(generate_series(
+                        contact_at, greatest(contact_at, expires_at - INTERVAL 1 microsecond),
+                        INTERVAL 1 minute
+                    )) AS samples(sampled)
+            ),
+            wrong AS (
+                SELECT DISTINCT country, timezone, contact_at, expires_at
+                FROM clocks WHERE {" OR ".join(_forbidden(rule)) or "false"}
             )
             SELECT {literal(rule.title)} AS rule, message_id, 1 AS found, 0 AS allowed
-            FROM clocks WHERE {" OR ".join(_forbidden(rule)) or "false"}
+            FROM spans SEMI JOIN wrong USING (country, timezone, contact_at, expires_at)
             """,
         )
 

@@ -11,7 +11,7 @@ from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import Indices, nullable_numbers, numbered, texts
 from antiphon.policy.decisions import Extras
 from antiphon.policy.kinds import Kind
-from antiphon.policy.moving import movable_until
+from antiphon.policy.moving import leaves_before, movable_until
 from antiphon.policy.past import Past
 from antiphon.policy.rulebook import Begun, Rulebook
 from antiphon.policy.rules import Rule
@@ -98,6 +98,7 @@ class Choosing:
             movable_until=movable_until(
                 self._pairs, rows, self._before, setting, self._rulebook.leaving
             ),
+            leaves_before=leaves_before(self._pairs, rows, setting, self._rulebook.leaving),
             stratum=self._strata(rows),
             columns={name: setting.people.column(name).take(customer) for name in columns},
         )

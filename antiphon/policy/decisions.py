@@ -12,7 +12,7 @@ from antiphon.policy.arms import is_control
 from antiphon.policy.candidates import Candidates, Chosen
 from antiphon.policy.caps import CHANNELS
 from antiphon.policy.cells import Cells
-from antiphon.policy.columns import INSTANT, Indices, Instants, one_of, same, texts
+from antiphon.policy.columns import FOREVER, INSTANT, Indices, Instants, one_of, same, texts
 from antiphon.policy.occasions import Occasions
 from antiphon.policy.rules import Outcome
 
@@ -35,12 +35,14 @@ DECISIONS = pa.schema(
         "anchor": pa.string(),
         "attempt": pa.int32(),
         "due_at": INSTANT,
+        "leaves_before": INSTANT,
     }
 )
 """One row per candidate. Held rows have no arm, occurrence and attempt, an anchor only of their
 occasion, and no channel where none was left; `counters` is JSON of what the binding rule saw, null
 where it counts nothing. `planned_at`: when the message would leave; the run's moment where no time
-was allowed. `due_at`: since when the occasion is due, null where there is none.
+was allowed. `due_at`: since when the occasion is due, null where there is none. `leaves_before`: the
+end of the time allowed to a chosen message, null where no rule on time concerns it.
 """
 SURVIVORS = pa.schema(
     [
@@ -73,6 +75,7 @@ class Extras:
 
     value: npt.NDArray[np.float64]
     movable_until: Instants
+    leaves_before: Instants
     stratum: pa.Array
     columns: Mapping[str, pa.ChunkedArray]
 
@@ -100,6 +103,7 @@ def survivors_table(
         "household_id": _of_people(pairs, rows, "household_id"),
         "value": pa.array(extras.value, mask=np.isneginf(extras.value)),
         "movable_until": pa.array(extras.movable_until).cast(INSTANT),
+        "leaves_before": _known(extras.leaves_before),
         "stratum": extras.stratum,
     }
     table = _table(len(rows), columns, SURVIVORS)
@@ -138,6 +142,11 @@ def _columns(pairs: Candidates, rows: Chosen, words: Words) -> dict[str, pa.Arra
         "channel": one_of(pairs.channel[rows].astype(np.int16), CHANNELS, pa.int16()),
         "planned_at": pa.array(pairs.planned[rows]).cast(INSTANT),
     }
+
+
+def _known(at: Instants) -> pa.Array:
+    """Instants, null where there is none."""
+    return pa.array(at, mask=at >= FOREVER).cast(INSTANT)
 
 
 def _of_people(pairs: Candidates, rows: Chosen, name: str) -> pa.Array:

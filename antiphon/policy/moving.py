@@ -1,4 +1,4 @@
-"""Until when a chosen message may be moved without breaking a rule on its customer.
+"""Until when a chosen message may leave, and until when it may be moved without breaking a rule.
 
 A later moment shares a window with fewer earlier contacts, never with more. So a message may move
 within its allowed hours, its day (of the business, and of the customer where a cap follows their
@@ -12,7 +12,7 @@ from antiphon.campaigns.conversions import Calendar
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.candidates import Candidates, Chosen
 from antiphon.policy.caps import CHANNELS
-from antiphon.policy.columns import Bools, Instants
+from antiphon.policy.columns import FOREVER, Bools, Instants
 from antiphon.policy.contacts import Contacts
 from antiphon.policy.expanding import times_for
 from antiphon.policy.leaving import Leaving
@@ -64,6 +64,29 @@ def movable_until(
             if is_local:
                 ends.append(departures.period(Calendar.DAY)[1][customer])
             until[mine] = np.maximum(np.minimum.reduce(ends), at)
+    return until
+
+
+def leaves_before(
+    pairs: Candidates, winners: Chosen, setting: Setting, leaving: Leaving
+) -> Instants:
+    """By winner (rising) the end of the allowed time in which it is planned; FOREVER where no rule
+    on time concerns it."""
+    until = np.full(len(winners), FOREVER, np.int64)
+    if not setting.policy.times:
+        return until
+    done = 0
+    for touch, rows in pairs.by_touch(winners):
+        of = pairs.asked.touches[touch]
+        places = np.arange(done, done + len(rows))
+        done += len(rows)
+        if of.campaign.category in setting.policy.exempt:
+            continue
+        for channel in of.channels:
+            mine = places[pairs.channel[rows] == CHANNELS.index(channel)]
+            departures = leaving.under(times_for(setting, of, channel))
+            place = departures.place[pairs.customer[winners[mine]]]
+            until[mine] = departures.until_places[place]
     return until
 
 

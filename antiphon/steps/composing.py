@@ -291,7 +291,7 @@ class Composer:
             "values_json": f"CASE outcome WHEN 'send' THEN {values} ELSE '{{}}' END",
             "state": "CASE outcome WHEN 'send' THEN 'planned' ELSE 'control' END",
             "not_before": "planned_at",
-            "expires_at": f"{as_of} + to_seconds({seconds})",
+            "expires_at": f"least({as_of} + to_seconds({seconds}), leaves_before)",
             "planned_at": "planned_at",
             "cost_e4": "CASE outcome WHEN 'send' THEN cost_e4 ELSE 0 END",
             "address": f"CASE WHEN outcome = 'send' THEN CASE channel {addresses} END END",

@@ -344,7 +344,10 @@ def messages(case: Case, decisions: Mapping[Any, Row]) -> list[Row]:
             "category": of[row["campaign"]].category,
             "state": "planned" if row["outcome"] == "send" else "control",
             "contact_at": row["planned_at"],
-            "expires_at": case.as_of + of[row["campaign"]].expires_after,
+            "expires_at": min(
+                case.as_of + of[row["campaign"]].expires_after,
+                row["leaves_before"] or datetime.max.replace(tzinfo=UTC),
+            ),
             "run_id": "now",
         }
         for row in decisions.values()

@@ -326,10 +326,18 @@ def breaches(
 
 
 def outbox(planned: Sequence[Mapping[str, Any]], world: World) -> pa.Table:
-    """Messages of the run as the auditor reads them: contacts, and when they are stale."""
+    """Messages of the run as the auditor reads them: contacts, and until when they may leave.
+
+    Under rules on time each may leave at its planned moment alone, if nothing else is said.
+    """
     lasting = {each.campaign: each.expires_after for each in world.campaigns}
     expires = [
-        row.get("expires_at", world.moment.as_of + lasting.get(row["campaign"], timedelta(1)))
+        row.get(
+            "expires_at",
+            row["contact_at"] + timedelta(microseconds=1)
+            if world.policy.times
+            else world.moment.as_of + lasting.get(row["campaign"], timedelta(1)),
+        )
         for row in planned
     ]
     table = history([{k: v for k, v in row.items() if k != "expires_at"} for row in planned])

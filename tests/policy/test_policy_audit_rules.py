@@ -173,6 +173,21 @@ def planned_for(breach: str, fine: str, zone: str = "Europe/Berlin", **keys_: An
     return "time:it", bad, good
 
 
+def leaving_until(breach: str, fine: str, **keys_: Any) -> Any:
+    """A rule on times, an end (UTC) of the time to leave that it forbids and one that it allows."""
+    slow, noon = campaign(expires_after="700 days"), NOW.replace(hour=10)
+    bad, good = (
+        Given(
+            rule("times", **keys_),
+            [now(slow, at=noon, expires_at=datetime.fromisoformat(text).replace(tzinfo=UTC))],
+            campaigns=[slow],
+            rows=living("Europe/Berlin"),
+        )
+        for text in (breach, fine)
+    )
+    return "time:it", bad, good
+
+
 def drawn(purpose: str, wanted: bool, share: float, *parts: str) -> str:
     """A unit whose keyed number is (or is not) in the first share."""
     edge = int(share * 2**64)
@@ -640,6 +655,12 @@ CASES: dict[str, tuple[str, Given, Given]] = {
     ),
     "time: on the customer's own clock": planned_for(
         "2026-05-13T08:00", "2026-05-13T18:00", zone="Pacific/Kiritimati", quiet="21:00-08:00"
+    ),
+    "time: may leave a minute too late": leaving_until(
+        "2026-05-12T19:00:30", "2026-05-12T19:00", hours="08:00-21:00"
+    ),
+    "time: may leave over a whole night": leaving_until(
+        "2026-05-13T10:00", "2026-05-12T18:00", quiet="21:00-08:00"
     ),
     "time: weekdays": planned_for("2026-05-16T10:00", "2026-05-15T10:00", days="weekdays"),
     "time: the customer's weekday": planned_for(
