@@ -8,7 +8,7 @@ from antiphon.lake.locks import LakeBusy
 from antiphon.lake.manifest import Snapshot
 from antiphon.lake.merge import MergeCounts
 from antiphon.lake.retention import Cleaned, Retention
-from antiphon.lake.session import Session
+from antiphon.lake.session import Session, write_encoded
 
 __all__ = [
     "Change",
@@ -21,4 +21,5 @@ __all__ = [
     "Retention",
     "Session",
     "Snapshot",
+    "write_encoded",
 ]
