@@ -27,7 +27,8 @@ def times(basis: Basis) -> Iterator[AuditQuery]:
                 WHERE {basis.bound(rule)}
             ),
             clocks AS (
-                SELECT country, timezone, contact_at, expires_at, timezone(timezone, sampled) AS local
+                SELECT country, timezone, contact_at, expires_at,
+                    timezone(timezone, sampled) AS local
                 FROM (SELECT DISTINCT * EXCLUDE message_id FROM spans),
                     unnest(generate_series(
                         contact_at, greatest(contact_at, expires_at - INTERVAL 1 microsecond),

@@ -41,8 +41,8 @@ DECISIONS = pa.schema(
 """One row per candidate. Held rows have no arm, occurrence and attempt, an anchor only of their
 occasion, and no channel where none was left; `counters` is JSON of what the binding rule saw, null
 where it counts nothing. `planned_at`: when the message would leave; the run's moment where no time
-was allowed. `due_at`: since when the occasion is due, null where there is none. `leaves_before`: the
-end of the time allowed to a chosen message, null where no rule on time concerns it.
+was allowed. `due_at`: since when the occasion is due, null where there is none. `leaves_before`:
+the end of the time allowed to a chosen message, null where no rule on time concerns it.
 """
 SURVIVORS = pa.schema(
     [

@@ -18,7 +18,7 @@ from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import Frames
 from antiphon.steps.history import DECIDED, keep
 from antiphon.steps.ran import RAN, facts
-from antiphon.steps.run import DAILY, Counts, Run, step
+from antiphon.steps.run import DAILY, Counts, Run, check_lease, step
 from antiphon.steps.volumes import LATE, cautions, unpaid_of
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
@@ -30,13 +30,14 @@ def decide(run: Run) -> Counts:
     """Decide every candidate: decisions to the lake, then messages to the outbox."""
     lake, ledger = run.project.lake, run.project.ledger
     day = day_of(run)
-    folder = lake.path / "decisions" / run.id
+    published = lake.current().files("decisions", run.id)
+    folder = run.place("decisions")
     with lake.session(day.snapshot) as session:
         composer = Composer(run.project, run.moment, session)
-        if lake.current().files("decisions", run.id):  # published, then killed: they stand
-            counts = recall_decisions(day, composer, folder)
+        if published:  # then killed: they stand
+            counts = recall_decisions(day, composer, published[0].parent)
         else:
-            shutil.rmtree(folder, ignore_errors=True)  # what a killed attempt left
+            check_lease(ledger, run.record)
             counts = write_decisions(day, composer, folder)
             run.warn(doubts(day, session, run.now))
             run.warn(cautions(day, composer, is_whole_day=run.record.flow == DAILY))
@@ -46,7 +47,7 @@ def decide(run: Run) -> Counts:
             with lake.change(run.id, day=run.record.business_day) as change:
                 change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
                 read = {DECIDED: day.recent(), RAN: facts(run.record)}
-                keep(run.project, day.snapshot, change, run.id, read)
+                keep(run, day.snapshot, change, read)
                 run.publish(change)
         keep_templates(ledger, composer.templates, day.touches)
         for messages in _joined(map(composer.messages, day.touches), ROWS_A_PLAN):

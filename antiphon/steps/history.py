@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from antiphon.audience.derived import Constants
 from antiphon.lake import Change, Snapshot
-from antiphon.project import Project
 from antiphon.steps.ran import HISTORY as STORE
+from antiphon.steps.run import Run
 
 SUPPRESSIONS = "suppressions"
 SEGMENTED = "contacts-of-segment"  # the ledger's contacts since the mark, as segment saw them
@@ -47,24 +47,18 @@ class Reads:
     few: Few | None = None
 
 
-def keep(
-    project: Project,
-    snapshot: Snapshot,
-    change: Change,
-    run_id: str,
-    tables: Mapping[str, pa.Table],
-) -> None:
+def keep(run: Run, snapshot: Snapshot, change: Change, tables: Mapping[str, pa.Table]) -> None:
     """Put tables beside what the run has kept already; a step done again replaces its own."""
-    folder = project.lake.path / STORE / run_id
-    with project.lake.session(snapshot) as session:
+    folder = run.place(STORE)
+    with run.project.lake.session(snapshot) as session:
         for name, table in tables.items():
             session.register("kept", table)
             session.write("SELECT * FROM kept", folder / f"{name}.parquet")
-    before = change.before.files(STORE, run_id)
+    before = change.before.files(STORE, run.id)
     paths = {path.stem: path for path in before} | {
         name: folder / f"{name}.parquet" for name in tables
     }
-    change.add_files(STORE, run_id, [paths[name] for name in sorted(paths)])
+    change.add_files(STORE, run.id, [paths[name] for name in sorted(paths)])
 
 
 def reads_of(snapshot: Snapshot, run_id: str) -> Reads | None:

@@ -36,7 +36,7 @@ def segment(run: Run) -> Counts:
         snapshot,
         run.moment,
         spoken,
-        lake.path / "frames" / run.id,
+        run.place("frames"),
         needed=printed(project, spoken) if few else None,
         only=few.customers if few else None,
         constants=few.constants if few else None,
@@ -47,7 +47,7 @@ def segment(run: Run) -> Counts:
         snapshot,
         run.moment,
         frames,
-        lake.path / "occasions" / run.id,
+        run.place("occasions"),
         spoken=spoken,
         recent=recent,
         everybody=few is None,
@@ -56,7 +56,7 @@ def segment(run: Run) -> Counts:
         change.add_files("frames", run.id, frames.paths)
         change.add_files("occasions", run.id, occasions.paths)
         read = {SUPPRESSIONS: suppressions, SEGMENTED: recent, **(few.tables() if few else {})}
-        keep(project, snapshot, change, run.id, read)
+        keep(run, snapshot, change, read)
         enrol(run, change, occasions)
         run.publish(change)
     frames.save(run)

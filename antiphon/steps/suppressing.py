@@ -80,7 +80,7 @@ def find(project: Project, lines: Sequence[Line], channel: str | None = None) ->
             found.add((of, keys.address_key(settings.salt, of, parsed.address)))
     wanted = CHANNELS if channel is None else (channel,)
     for line, known in zip(people, _of_customers(project, people), strict=True):
-        mine = {(of, known[of]) for of in wanted if known and known[of]}
+        mine = {(of, key) for of in wanted if known and (key := known[of])}
         if known is None:
             faults[line.number] = (
                 "no customer has this id (an e-mail address has an @, a number begins with +)"

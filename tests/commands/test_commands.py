@@ -49,7 +49,7 @@ def decisions(project: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     folder = project / "var" / "lake" / "decisions" / RUN
-    tables = [pq.read_table(path) for path in folder.glob("*.parquet")]
+    tables = [pq.read_table(path) for path in folder.rglob("*.parquet")]
     return [row for table in tables for row in table.to_pylist()]
 
 

@@ -26,7 +26,7 @@ def ask(project: Path, *arguments: str, code: int = 0) -> str:
 
 def stored(project: Path) -> list[dict[str, Any]]:
     folder = project / "var" / "lake" / "decisions" / RUN
-    return [row for path in folder.glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    return [row for path in folder.rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_day_of_the_demo_is_replayed_equal(project: Path) -> None:
 
 def test_a_tampered_day_names_campaign_and_column_and_nobody(project: Path, tmp_path: Path) -> None:
     mine = shutil.copytree(project, tmp_path / "mine")
-    path = mine / "var" / "lake" / "decisions" / RUN / "settled.parquet"
+    (path,) = (mine / "var" / "lake" / "decisions" / RUN).rglob("settled.parquet")
     table = pq.read_table(path)
     rows = table.to_pylist()
     first = rows[0]

@@ -64,14 +64,15 @@ class State:
         return Counter(path.read_text(encoding="utf-8").split()) if path.exists() else Counter()
 
     def decisions(self, run_id: str = "") -> list[tuple[Any, ...]]:
-        """Every decision of a run (absent: the last), all columns, in one order."""
+        """Every decision of a run (absent: the last) in one order, all columns but what names the
+        run and its files."""
         snapshot = self.project.lake.current()
         paths = snapshot.files("decisions", run_id or self.last)
         assert paths, "no decisions are kept"
         files = ", ".join(f"'{path}'" for path in paths)
         with self.project.lake.session(snapshot) as session:
             table = session.arrow(
-                f"SELECT * EXCLUDE run_id FROM read_parquet([{files}], union_by_name = true) "
+                f"SELECT * EXCLUDE (run_id, configuration) FROM read_parquet([{files}], union_by_name = true) "
                 "ORDER BY campaign, customer_id"
             )
         return [tuple(row.values()) for row in table.to_pylist()]

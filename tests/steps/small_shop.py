@@ -19,7 +19,8 @@ from antiphon.steps.daily import run_daily, run_triggers
 
 ZONE = ZoneInfo("Europe/Berlin")
 COLUMNS = {
-    "customers": "customer_id,email,phone,first_name,language,city,birthday,registered_at,updated_at",
+    "customers": "customer_id,email,phone,first_name,language,city,birthday,registered_at,"
+    "updated_at",
     "orders": "order_id,customer_id,ordered_at,amount,updated_at",
     "events": "event_id,customer_id,event,occurred_at,product_id,value",
     "notices": "notice_id,notice,occurred_at,product_id,value",

@@ -31,6 +31,7 @@ def change_everything(root: Path) -> None:
         campaign.write_text(raised, encoding="utf-8")
     policy = root / "config" / "policy.yaml"
     changed = policy.read_text(encoding="utf-8").replace("share: 2%", "share: 50%")
+    changed = changed.replace("packs: [bulk-mail, eu-consent]", "packs: [bulk-mail]")
     policy.write_text(changed.replace("promo: opt_in", "promo: none"), encoding="utf-8")
     consents = root / "var" / "demo" / "consents.csv"
     lines = consents.read_text(encoding="utf-8").splitlines()
