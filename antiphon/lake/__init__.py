@@ -8,7 +8,7 @@ from antiphon.lake.locks import LakeBusy
 from antiphon.lake.manifest import Snapshot
 from antiphon.lake.merge import MergeCounts
 from antiphon.lake.retention import Cleaned, Retention
-from antiphon.lake.session import Session, write_encoded
+from antiphon.lake.session import Session
 
 __all__ = [
     "Change",
@@ -21,5 +21,4 @@ __all__ = [
     "Retention",
     "Session",
     "Snapshot",
-    "write_encoded",
 ]

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 # Measured on orders: zstd files are a quarter smaller than snappy ones and read as fast.
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880"
-ENCODED_ROWS = 1_000_000  # of a row group
 
 
 @contextmanager
@@ -96,45 +95,17 @@ class Session:
 
     def write(self, sql: str, path: Path, parameters: Parameters = None) -> int:
         """Write the result as one Parquet file, which appears whole or not at all; its rows."""
-        with _appearing(path) as fresh:
-            copy = f"COPY ({sql}) TO {literal(str(fresh))} ({PARQUET})"
-            ((count,),) = self._connection.execute(copy, parameters).fetchall()
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                copy = f"COPY ({sql}) TO {literal(str(fresh))} ({PARQUET})"
+                ((count,),) = self._connection.execute(copy, parameters).fetchall()
+                sync(fresh)
+                fresh.replace(path)
+            finally:
+                fresh.unlink(missing_ok=True)
         return int(count)
-
-
-def write_encoded(table: "pa.Table", path: Path) -> None:
-    """Write a large table of dictionary-encoded columns as one Parquet file, whole or not at all.
-
-    The codes go into the file as they are, where the engine would spell out every text and encode
-    it anew: a third of the work. A dictionary is repeated in every row group, so that these are
-    large; nobody skips any by its bounds, so that none are kept.
-    """
-    import pyarrow.parquet as pq  # noqa: PLC0415 (most sessions only read)
-
-    with _appearing(path) as fresh:
-        pq.write_table(
-            table,
-            fresh,
-            row_group_size=ENCODED_ROWS,
-            compression="zstd",
-            compression_level=1,
-            write_statistics=False,
-            store_schema=False,
-        )
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Where to write what shall appear at the path, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield fresh
-            sync(fresh)
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
 
 
 @contextmanager

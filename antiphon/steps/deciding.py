@@ -13,10 +13,9 @@ from antiphon import keys
 from antiphon.audience.policy_inputs import ZONES
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch, touches
-from antiphon.lake import Session, Snapshot, write_encoded
+from antiphon.lake import Session, Snapshot
 from antiphon.policy.brakes import BrakeReading
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
-from antiphon.policy.columns import same
 from antiphon.policy.decide import Judged, judge
 from antiphon.policy.moment import Moment
 from antiphon.policy.settling.settle import settle
@@ -141,9 +140,9 @@ def decide_day(day: Day, folder: Path) -> Decided:
                 households=session.arrow(sharing) if sharing else None,
                 campaigns=campaigns,
             )
-        named = same(day.configuration_hash, judged.held.num_rows)
-        held = judged.held.append_column("configuration", named)
-        write_encoded(held, folder / f"held-b{bucket:03d}.parquet")
+            session.register("held", judged.held)
+            named = f"SELECT *, {literal(day.configuration_hash)} AS configuration FROM held"  # noqa: S608
+            session.write(named, folder / f"held-b{bucket:03d}.parquet")
         return replace(judged, held=judged.held.slice(0, 0))
 
     decided = each_bucket(day.project, day.snapshot, decide)
