@@ -261,8 +261,12 @@ def test_messages_that_left_in_the_future_are_counted_in_a_warning(shop):
     shop.daily(NOW)
     with sqlite3.connect(shop.root / "var" / "ledger.db") as ledger:
         later = int((NOW + 40 * DAY).timestamp() * 1_000_000)
+        (stamp,) = ledger.execute(
+            "INSERT INTO revisions DEFAULT VALUES RETURNING revision"
+        ).fetchone()
         changed = ledger.execute(
-            "UPDATE messages SET left_at = ? WHERE customer_id = 'anna'", [later]
+            "UPDATE messages SET left_at = ?, revision = ? WHERE customer_id = 'anna'",
+            [later, stamp],
         )
         assert changed.rowcount == 1
     run_id = shop.daily(NOW + DAY)
