@@ -72,7 +72,8 @@ class State:
         files = ", ".join(f"'{path}'" for path in paths)
         with self.project.lake.session(snapshot) as session:
             table = session.arrow(
-                f"SELECT * EXCLUDE (run_id, configuration) FROM read_parquet([{files}], union_by_name = true) "
+                "SELECT * EXCLUDE (run_id, configuration) "
+                f"FROM read_parquet([{files}], union_by_name = true) "
                 "ORDER BY campaign, customer_id"
             )
         return [tuple(row.values()) for row in table.to_pylist()]
