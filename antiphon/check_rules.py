@@ -32,6 +32,7 @@ from antiphon.campaigns.touches import touches
 
 RESPONSES = ("open", "click", "reply", "conversion", "complaint", "bounce", "opt_out", "survey")
 NEEDS = ("none", "opt_out", "opt_in", "double_opt_in")  # each asks more than the one before
+LIKELY_MEANT_PERCENT = 0.05  # a brake at 30% is a typing error for 0.3% that sends on for ever
 OF_EVERYBODY = (Brake, OneClick, Capacity, WarmUp, Budget)  # they count all customers together
 OF_EXEMPT_TOO = (ConsentRule, OneClick)
 SCOPE = ("campaign", "tag", "category", "channel")
@@ -169,6 +170,11 @@ def _brake(placed: Placed, rule: Brake, scene: Scene) -> Iterator[Fault]:
     if rule.warn > rule.stop:
         message = f"{rule.title} stops at {rule.stop:.4g} before it warns at {rule.warn:.4g}"
         yield placed.fault("warn", message, "Write a share for 'warn' that is not above 'stop'.")
+    if rule.stop >= LIKELY_MEANT_PERCENT:
+        meant = f"{rule.stop:.4g}%"
+        message = f"{rule.title} stops only when {rule.stop:.0%} answer so"
+        hint = f"Complaints are counted in tenths of a percent: did you mean {meant}?"
+        yield placed.fault("stop", message, hint, is_warning=True)
     if rule.stop == 0:
         message = f"{rule.title} stops everything in its scope, whatever is answered"
         hint = "Write a share above zero, such as 0.3%."

@@ -21,6 +21,7 @@ MODULES = {
     "customer": "customer",
     "demo": "files",
     "deploy": "running",
+    "dispatch": "running",
     "features": "files",
     "message": "people",
     "new": "new",

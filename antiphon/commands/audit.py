@@ -44,6 +44,9 @@ def audit(root: Path | None, days: int, as_json: bool) -> int:
         return ExitCode.USER_FILES if broken else ExitCode.DONE
     if not found:
         click.echo(f"No run was released since {since}: there is nothing to check.")
+        if last := project.ledger.runs.latest():
+            ago = (since - last[0].business_day).days + days
+            click.echo(f"The last run is of {last[0].business_day}: antiphon audit --days {ago}")
         return ExitCode.DONE
     show(f"Audit of the runs since {since}", COLUMNS, list(_lines(found)))
     if broken:

@@ -23,6 +23,7 @@ from antiphon.commands.screen import (
     show,
 )
 from antiphon.errors import AntiphonError, ExitCode, UserFilesError
+from antiphon.states import MessageState
 
 if TYPE_CHECKING:
     from antiphon.ledger import Run as Record
@@ -131,6 +132,11 @@ def show_day(project: "Project", run_id: str) -> int:
         )
     else:
         click.echo(f"Messages: {states}.")
+        if later := counts[MessageState.PLANNED.value]:
+            click.echo(
+                f"{later:,} wait for their hour: a Prefect worker sends them then, or "
+                "`antiphon dispatch` every few minutes. What has not left in time expires."
+            )
     warnings = folder / WARNINGS
     if warnings.exists():
         click.echo(f"To look at ({warnings}):")
@@ -168,6 +174,27 @@ def trigger(root: Path | None) -> int:
         click.echo("Nothing happened that a campaign waits for.")
         return ExitCode.DONE
     return show_day(project, run_id)
+
+
+@click.command()
+@at_option
+@click.pass_obj
+def dispatch(root: Path | None) -> int:
+    """Send what has become due: messages that were planned for a later hour leave then.
+
+    A Prefect worker does this every few minutes; without one let cron do it as often. Repeating it
+    sends nothing twice.
+
+    Examples: antiphon dispatch, antiphon dispatch --at 2026-05-15T08:05+02:00
+    """
+    from antiphon.steps.dispatch import dispatch_due  # noqa: PLC0415
+
+    project = opened(root)
+    log_to_screen()
+    counts = dispatch_due(project.root, project.clock)
+    states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()))
+    click.echo(f"Messages: {states}." if states else "Nothing is due.")
+    return ExitCode.DONE
 
 
 @click.command()

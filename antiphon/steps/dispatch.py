@@ -34,7 +34,15 @@ log = logging.getLogger("antiphon.dispatch")
 @step("dispatch")
 def dispatch(run: Run) -> Counts:
     """Send what is due, of this run and of earlier ones."""
-    return send_due(run.project)
+    counts = send_due(run.project)
+    if expired := counts.get("expired", 0):
+        run.warn(
+            [
+                f"{expired:,} messages expired before anything sent them: they are decided anew. "
+                "`antiphon dispatch` (or a Prefect worker) must run at the hours messages wait for."
+            ]
+        )
+    return counts
 
 
 def dispatch_due(root: Path, clock: Clock) -> Counts:

@@ -3,6 +3,8 @@
 The year of every morning is lived in tests/policy/test_policy_year.py, without files and databases.
 """
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -151,6 +153,30 @@ def test_the_universal_control_changes_with_the_quarter_and_gets_nothing(lived: 
     held_out = {quarter: {u for (u, q), f in arms.items() if q == quarter and True in f}
                 for quarter in (1, 2)}  # fmt: skip
     assert held_out[1] != held_out[2]
+
+
+def test_what_was_put_off_leaves_by_the_command_and_is_said_to_have_expired_otherwise(
+    tmp_path: Path,
+) -> None:
+    shop = make_shop(tmp_path / "shop")
+    night = {"name": "night", "quiet": "21:00-08:00"}
+    note = campaign("note", audience={"where": "true"}, expires_after="1 day")
+    shop.write(note, policy=small_shop.POLICY | {"times": [night]})
+    shop.customer("a", at("2026-01-01 10:00"))
+    shop.daily(at("2026-05-12 05:00"))
+
+    def dispatch(moment: str) -> str:
+        program = [sys.executable, "-m", "antiphon.cli", "dispatch", "--at", moment]
+        done = subprocess.run(program, cwd=shop.root, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "Nothing is due." in dispatch("2026-05-12T07:59+02:00")
+    assert "1 accepted" in dispatch("2026-05-12T08:00+02:00")
+    shop.customer("b", at("2026-05-12 10:00"))
+    shop.daily(at("2026-05-13 05:00"))
+    run_id = shop.daily(at("2026-05-14 10:00"))
+    warned = (shop.root / "var" / "runs" / run_id / "warnings.txt").read_text(encoding="utf-8")
+    assert "1 messages expired before anything sent them" in warned
 
 
 def test_a_message_that_missed_its_hour_does_not_leave_at_night(tmp_path: Path) -> None:
