@@ -149,7 +149,7 @@ RULES = [
      "? every campaign in the scope of ratio:a has the tag", "category: promo"),
     ("brakes", "{name: a, warn: 0.3%, stop: 0.1%}", "0.3%",
      "! brake:a stops at 0.001 before it warns at 0.003", "warn: 0.1%"),
-    ("brakes", "{name: a, warn: 0.1, stop: 0.3}", "0.3}",
+    ("brakes", "{name: a, warn: 0.1%, stop: 0.3}", "0.3}",
      "? brake:a stops only when 30% answer so", "stop: 0.3%"),
     ("brakes", "{name: a, warn: 0%, stop: 0%}", "0%}",
      "? brake:a stops everything in its scope", "stop: 1%"),

@@ -34,7 +34,7 @@ BECAME = {  # what became of a message that was chosen, where it is not what one
     MessageState.REFUSED: "the provider refused it",
     MessageState.IN_DOUBT: "whether it left is in doubt",
     MessageState.WITHDRAWN: "it was taken back before it left",
-    MessageState.EXPIRED: "it was stale before it left",
+    MessageState.EXPIRED: "it expired before anything sent it: nobody got it",
 }
 MOVING = (MessageState.PLANNED, MessageState.SENDING, MessageState.IN_DOUBT)
 
