@@ -54,6 +54,7 @@ deploy: .venv/ready  ## work pool, deployments and the heartbeat automation, on 
 bench: .venv/ready  ## the benchmark at 1 million customers; BENCH=10m for ten
 	@$(BIN)/python -m bench.daily $(or $(BENCH),1m)
 	@$(BIN)/python -m bench.audiences $(or $(BENCH),1m)
+	@$(BIN)/python -m bench.policy $(or $(BENCH),1m)
 
 clean:  ## remove the environment and everything under var/
 	rm -rf .venv var

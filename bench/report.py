@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 LIBRARIES = ("duckdb", "pyarrow", "pandas", "numpy", "great-expectations", "sqlalchemy")
 HEAD = """# Results of the bench
 
-Written by `python -m bench.daily SIZE --keep` and `python -m bench.audiences SIZE --keep`, not by
-hand. Every piece of work ran in a process of its own. Byte code was cached, as after any first run.
+Written by `python -m bench.daily SIZE --keep`, `python -m bench.audiences SIZE --keep` and
+`python -m bench.policy SIZE --keep`, not by hand. Every piece of work ran in a process of its own.
+Byte code was cached, as after any first run.
 
 **Daily.** 10 orders a customer over three years, an event and two acts of consent each; on the
 steady day 1 % of the customers have news in every entity. 100 campaigns whose audiences hold from
@@ -33,6 +34,10 @@ events, five contacts and 1.5 answers each. 300 campaigns with a condition of th
 call functions (`bought`, `did`, `contacted`, `responded`, `runs_out_within`), three scores, four
 dimensions and a cross of 2,080 cells, of which those with fewer than 50 customers are joined.
 Pandas computes the features of the first bench and its 100 audiences.
+
+**Policy.** The same customers with time zones and households, and a hundred campaigns that ask for
+15 candidates a customer, under twenty rules of mixed kinds: one day decided, every decision
+written, and audited. Beside it one winner a customer without any rule, in SQL.
 """
 
 
