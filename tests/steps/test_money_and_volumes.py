@@ -28,7 +28,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def decisions(shop: Shop) -> dict[str, tuple[str, str | None, str | None]]:
     with shop.project(NOW).lake.session() as session:
-        files = shop.root.glob("var/lake/decisions/*/*.parquet")
+        files = shop.root.glob("var/lake/decisions/*/*/*.parquet")
         listed = ", ".join(f"'{path}'" for path in files)
         rows = session.rows(
             "SELECT customer_id, outcome, rule, counters "
