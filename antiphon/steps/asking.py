@@ -6,7 +6,7 @@ Needs the tables `recent` (the ledger's contacts that the snapshot does not have
 
 # ruff: noqa: S608  (names are ours and checked configuration's; values are literals)
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -58,24 +58,35 @@ def zones_table() -> pa.Table:
     return pa.table({"name": sorted(available_timezones())})
 
 
-def people_query(day: "Day", bucket: int) -> str:
-    """SELECT of `people` as policy.decide.judge reads it."""
+def people_query(day: "Day") -> Callable[[int], str]:
+    """By bucket the SELECT of `people` as policy.decide.judge reads it.
+
+    Conditions and expressions are parsed here, once for all buckets.
+    """
     configuration = day.project.configuration
     touches, campaigns = day.touches, day.campaigns
+    conditions = touch_conditions(configuration, touches)
     crosses = sorted({one.for_each for one in campaigns if one.for_each})
-    scan = scan_sql(
-        touch_conditions(configuration, touches),
-        day.frames.relation(bucket),
-        crosses,
-        expressions=expressions(
-            terms_of(configuration, campaigns, day.moment.business_day),
-            configuration.settings.business,
-            own_columns(campaigns),
-        ),
-        occasional=[place for place, touch in enumerate(touches) if touch.is_occasional],
-        occasions=occasions_sql(day.occasions[bucket : bucket + 1]),
+    asked = expressions(
+        terms_of(configuration, campaigns, day.moment.business_day),
+        configuration.settings.business,
+        own_columns(campaigns),
     )
-    return people_sql(scan, [*facts(configuration.policy, touches, day.moment)])
+    occasional = [place for place, touch in enumerate(touches) if touch.is_occasional]
+    happened = [*facts(configuration.policy, touches, day.moment)]
+
+    def of(bucket: int) -> str:
+        scan = scan_sql(
+            conditions,
+            day.frames.relation(bucket),
+            crosses,
+            expressions=asked,
+            occasional=occasional,
+            occasions=occasions_sql(day.occasions[bucket : bucket + 1]),
+        )
+        return people_sql(scan, happened)
+
+    return of
 
 
 def history_query(day: "Day", bucket: int | None = None) -> str:
@@ -126,7 +137,7 @@ def doubts(day: "Day", session: Session, now: datetime) -> Iterator[str]:
             f"customers whose time zone does not exist: {sum(unknown.values()):,} ({named}). They "
             f"are written to by the clock of {day.moment.zone}; a zone is called Europe/Berlin."
         )
-    session.register("recent", day.recent())
+    session.register("recent", day.recent)
     left, planned = instant(max(day.moment.as_of, now) + SKEW), instant(now + FARTHEST)
     states = ", ".join(map(literal, sorted(LEFT)))
     ((future,),) = session.rows(

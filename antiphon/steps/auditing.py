@@ -5,10 +5,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import available_timezones
 
 import pyarrow as pa
 
+from antiphon.audience.policy_inputs import ZONES
 from antiphon.audit.auditor import audit
 from antiphon.audit.queries import Breach, find_breaches
 from antiphon.audit.tables import is_stratified
@@ -19,6 +19,7 @@ from antiphon.message.templates import MessageHeld, TemplateFault
 from antiphon.policy.rules import Rule
 from antiphon.project import Project
 from antiphon.quoting import literal
+from antiphon.steps.asking import zones_table
 from antiphon.steps.composing import occasions_sql
 from antiphon.steps.deciding import Day
 from antiphon.steps.reading import Reader
@@ -65,7 +66,7 @@ def audit_day(day: Day, evidence: Evidence, *, has_frame: bool = True) -> Audite
         "planned": evidence.planned,
         "newer": evidence.contacts,
         "suppressions": evidence.suppressions,
-        "zones": pa.table({"name": sorted(available_timezones())}),
+        ZONES: zones_table(),
         "proofs": _proofs_table(day.project, evidence.proofs),
     }
     with day.project.lake.session(day.snapshot, tables=tables) as session:
@@ -115,7 +116,7 @@ def _lay_out(session: Session, day: Day, *, has_frame: bool) -> None:
         session.execute(f"CREATE VIEW frame AS SELECT * FROM {day.frames.relation()} AS frame")
     session.execute(
         "CREATE VIEW people_times AS SELECT customer_id, "
-        f"CASE WHEN timezone IN (SELECT name FROM zones) THEN timezone "
+        f"CASE WHEN timezone IN (SELECT name FROM {ZONES}) THEN timezone "
         f"ELSE {literal(business.timezone)} END AS timezone, "
         f"coalesce(country, {literal(business.country)}) AS country "
         "FROM customers WHERE customer_id IN (SELECT customer_id FROM planned)"

@@ -46,7 +46,7 @@ def decide(run: Run) -> Counts:
                 return _reported(run, counts)
             with lake.change(run.id, day=run.record.business_day) as change:
                 change.add_files("decisions", run.id, sorted(folder.glob("*.parquet")))
-                read = {DECIDED: day.recent(), RAN: facts(run.record)}
+                read = {DECIDED: day.recent, RAN: facts(run.record)}
                 keep(run, day.snapshot, change, read)
                 run.publish(change)
         keep_templates(ledger, composer.templates, day.touches)

@@ -68,22 +68,19 @@ class Day:
         """Of all files that the decisions were made by."""
         return self.project.configuration.files.hash
 
+    @cached_property
     def recent(self) -> pa.Table:
         """The ledger's own rows since the mark, without those of this run; always the same."""
-        return self._recent
+        if self.contacts is not None:
+            return self.contacts
+        return recent_contacts(self.project, self.mark, self.run_id)
 
     @cached_property
     def brakes(self) -> Mapping[str, BrakeReading]:
         """What stands on the brakes that hold today, by name."""
-        tables = {"recent": self.recent()}
+        tables = {"recent": self.recent}
         with self.project.lake.session(self.snapshot, tables=tables) as session:
             return brake_readings(self, session)
-
-    @cached_property
-    def _recent(self) -> pa.Table:
-        if self.contacts is not None:
-            return self.contacts
-        return recent_contacts(self.project, self.mark, self.run_id)
 
 
 def engine_numbers(session: Session) -> Numbers:
@@ -122,13 +119,14 @@ def decide_day(day: Day, folder: Path) -> Decided:
     """
     configuration, salt = day.project.configuration, day.project.configuration.settings.salt
     campaigns, sharing = configuration.campaigns.values(), households_query(day)
-    tables = {"recent": day.recent(), ZONES: zones_table()}
+    people = people_query(day)
+    tables = {"recent": day.recent, ZONES: zones_table()}
 
     def decide(bucket: int) -> Judged:
         due = occasions_sql(day.occasions[bucket : bucket + 1])
         with bucket_session(day.project, day.snapshot, bucket, **tables) as session:
             judged = judge(
-                session.arrow(people_query(day, bucket)),
+                session.arrow(people(bucket)),
                 session.arrow(history_query(day, bucket)),
                 day.touches,
                 configuration.policy,

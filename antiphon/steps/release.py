@@ -18,7 +18,7 @@ def audit(run: Run) -> Counts:
     ledger, day = run.project.ledger, day_of(run)
     evidence = Evidence(
         ledger.history.planned_by(run.id),
-        day.recent(),
+        day.recent,
         ledger.people.suppressions_table(run.moment.as_of),
         ledger.messages.several(_proofs(run)),
     )
