@@ -30,6 +30,7 @@ from antiphon.campaigns.scalars import (
     Memory,
     Name,
     Number,
+    OneOrMore,
     Share,
     SmsSender,
     Text,
@@ -127,11 +128,124 @@ class LedgerSettings(Model):
 
 
 class ProviderSettings(Model):
-    """Which provider delivers each channel."""
+    """Which accounts deliver each channel."""
 
-    email: Literal["local"] = Field(default="local", description="Provider of e-mail")
-    sms: Literal["local"] = Field(default="local", description="Provider of SMS")
+    email: OneOrMore[Name] = Field(
+        default=("local",),
+        description="Account for e-mail; of several the first that works, for what certainly "
+        "was not sent by one before it",
+    )
+    sms: OneOrMore[Name] = Field(default=("local",), description="Account for SMS; or several")
     outbox: Line = Field(default="var/outbox", description="Folder of the local provider")
+    allow_list: tuple[Line, ...] = Field(
+        default=(),
+        description="Outside `environment: live` only these are written to, addresses, "
+        "*@domain or numbers; everything else goes to the local outbox",
+    )
+
+
+class WarmUpDays(Model):
+    """What a new sender may send on its first days."""
+
+    from_: Day = Field(alias="from", description="The first day")
+    per_day: tuple[Whole, ...] = Field(
+        min_length=1, description="Messages on the first day, the second, …; then without limit"
+    )
+
+
+class Account(Model):
+    """How one provider is used; the accounts sendgrid, twilio, local and sandbox are there
+    without being declared."""
+
+    uses: Name | None = Field(
+        default=None, description="The provider: a module of antiphon/providers/; absent: its name"
+    )
+    url: WebAddress | None = Field(
+        default=None, description="Another address of its API (a region, a rehearsal)"
+    )
+    secrets: dict[Name, EnvironmentName] = Field(
+        default_factory=dict,
+        description="Environment variable of each secret it needs; absent: the usual ones",
+    )
+    options: dict[Name, Line] = Field(
+        default_factory=dict, description="What this provider alone knows (docs/providers.md)"
+    )
+    batch: Whole = Field(default=1000, ge=1, le=1000, description="Messages a request, at most")
+    at_once: Whole = Field(default=32, ge=1, le=1000, description="Requests at the same time")
+    per_second: Number | None = Field(
+        default=None, gt=0, description="Messages a second, of all dispatchers together"
+    )
+    per_hour: Whole | None = Field(default=None, ge=1, description="Messages in a clock hour")
+    warm_up: WarmUpDays | None = Field(default=None, description="Less on its first days")
+    time_out: Whole = Field(default=30, ge=1, le=600, description="Seconds to wait for an answer")
+
+
+class DoubtSettings(Model):
+    """What becomes of a message of which nobody knows whether it left."""
+
+    grace: LongerThanZero = Field(
+        default=timedelta(days=3), description="So long evidence is waited for"
+    )
+    then: Literal["wait", "sent", "again"] = Field(
+        default="wait",
+        description="Without evidence by then: wait for a person, take it for sent (nobody is "
+        "written to twice), or send it again (somebody may be)",
+    )
+
+
+class DispatchSettings(Model):
+    """How messages leave, and when they stop leaving."""
+
+    in_doubt: DoubtSettings = DoubtSettings()
+    failures: Whole = Field(
+        default=5, ge=1, description="So many failed requests one after the other pause an account"
+    )
+    pause: LongerThanZero = Field(
+        default=timedelta(minutes=5), description="So long; then one request tries again"
+    )
+    refused: Share = Field(
+        default=0.2, description="Share of refused messages that pauses a campaign"
+    )
+    refused_of: Whole = Field(
+        default=100, ge=1, description="Of at least so many answers in the last day"
+    )
+
+
+class SmsSettings(Model):
+    """What an SMS may cost."""
+
+    segments: Whole = Field(
+        default=2, ge=1, le=10, description="`check` warns of templates that take more segments"
+    )
+
+
+class AlertSettings(Model):
+    """Who is told when a run failed, is late or was not released, or an account is paused."""
+
+    email: OneOrMore[MailAddress] | None = Field(default=None, description="Addresses")
+    webhook: WebAddress | None = Field(
+        default=None, description="Gets each alert as JSON; its secret stands in `webhook_from`"
+    )
+    webhook_from: EnvironmentName | None = Field(
+        default=None, description="Environment variable with the address, where it is a secret"
+    )
+    late: LongerThanZero = Field(
+        default=timedelta(hours=2),
+        description="So long after its hour in prefect.yaml a daily run that has not ended is late",
+    )
+
+
+class UtmTags(Model):
+    """Campaign tags on links, for web analytics; {channel}, {campaign}, {category}, {message},
+    {variant} and {language} are filled in."""
+
+    source: Line = Field(description="utm_source")
+    medium: Line = Field(default="{channel}", description="utm_medium")
+    campaign: Line = Field(default="{campaign}", description="utm_campaign")
+    content: Line | None = Field(default=None, description="utm_content; absent: none")
+    domains: tuple[Line, ...] = Field(
+        default=(), description="Further sites whose links are tagged; the company's always are"
+    )
 
 
 class LinkSettings(Model):
@@ -142,6 +256,7 @@ class LinkSettings(Model):
         default="ANTIPHON_LINK_KEY",
         description="Environment variable with the key that signs links; or NAME_FILE, a file",
     )
+    utm: UtmTags | None = Field(default=None, description="Absent: links carry no campaign tags")
 
 
 class Settings(Model):
@@ -152,7 +267,16 @@ class Settings(Model):
     business: Business
     lake: LakeSettings
     ledger: LedgerSettings = LedgerSettings()
+    environment: Literal["rehearsal", "live"] = Field(
+        default="rehearsal", description="live: real people are written to"
+    )
     providers: ProviderSettings = ProviderSettings()
+    accounts: dict[Name, Account] = Field(
+        default_factory=dict, description="name: how a provider is used"
+    )
+    dispatch: DispatchSettings = DispatchSettings()
+    sms: SmsSettings = SmsSettings()
+    alerts: AlertSettings = AlertSettings()
     links: LinkSettings
     salt: Line = Field(description="Keys the hashes that assign arms; never change it")
 

@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime, formataddr
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Self
 
-from antiphon.message.content import Email, Sms
-from antiphon.providers import Outcome, OutcomeKind, Outgoing
+from antiphon.message.content import Email, Personal, Sms
+from antiphon.providers import Capabilities, LookUp, Outcome, OutcomeKind, Outgoing
 
 RETRY_AFTER = timedelta(minutes=5)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -30,6 +32,9 @@ class LocalOutbox:
 
     name = "local"
     batch_size = 1_000
+    capabilities = Capabilities(
+        frozenset({"email", "sms"}), 1_000, LookUp.CERTAIN, reaches_people=False
+    )
 
     def __init__(self, folder: str | Path, channel: str, *, durable: bool = False) -> None:
         self.folder, self.channel, self._durable = Path(folder), channel, durable
@@ -39,8 +44,25 @@ class LocalOutbox:
         """Writes each message; see Provider.send."""
         return [self._deliver(message, now) for message in batch]
 
-    async def lookup(self, message_id: str, now: datetime) -> Outcome | None:
+    async def __aenter__(self) -> Self:
+        """Nothing to open."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    async def probe(self) -> list[str]:
+        """Whether files can be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
+                return []
+        except OSError as error:
+            return [f"{self.folder} cannot be written to: {error.strerror}"]
+
+    async def lookup(self, message: Outgoing, since: datetime, now: datetime) -> Outcome | None:
         """Whether a file of that message is there: the folder is ours, so the answer is certain."""
+        message_id = message.message_id
         if not _SAFE_NAME.fullmatch(message_id):
             return Outcome(message_id, OutcomeKind.REFUSED, "not a message id")
         for path in self.folder.glob(f"*/*/{message_id}{self._ending}"):
@@ -98,6 +120,8 @@ class LocalOutbox:
     def _bytes(self, message: Outgoing, now: datetime) -> bytes:
         """The file's content; raises ValueError for what cannot be addressed."""
         content = message.content
+        if isinstance(content, Personal):
+            content = content.whole()
         if isinstance(content, Email) and self.channel == "email":
             return as_mime(message, content, now)
         if isinstance(content, Sms) and self.channel == "sms":

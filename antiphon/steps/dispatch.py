@@ -71,12 +71,12 @@ class Sender:
         """Settle what a dead sender left, then send batch by batch until nothing is due."""
         ledger, clock = self.project.ledger, self.project.clock
         settings = self.project.configuration.settings
-        name = getattr(settings.providers, channel)
+        name = getattr(settings.providers, channel)[0]
         outbox = str(self.project.root / settings.providers.outbox)
         provider = open_provider(name, channel, outbox)
         counts = Counter(await self._settle(provider))
         while claimed := ledger.messages.claim(
-            channel, provider.batch_size, clock(), self.holder, CLAIM
+            channel, provider.capabilities.batch_size, clock(), self.holder, CLAIM
         ):
             outcomes, outgoing = self._prepare(channel, claimed)
             answers = await provider.send(outgoing, clock())
@@ -97,8 +97,11 @@ class Sender:
         salt = self.project.configuration.settings.salt
         settled: list[Outcome] = []
         again: dict[str, str] = {}
-        for message in ledger.messages.in_doubt(provider.channel):
-            answer = await provider.lookup(message.message_id, now)
+        channel = provider.channel
+        for message in ledger.messages.in_doubt(channel):
+            answer = await provider.lookup(
+                self._outgoing(channel, message), message.left_at or now, now
+            )
             if answer is not None and answer.kind is OutcomeKind.ACCEPTED:
                 settled.append(_outcome(answer, provider.name))
             elif (
@@ -143,6 +146,9 @@ class Sender:
         return Outgoing(
             message_id=message.message_id,
             campaign=message.campaign,
+            category=message.category,
+            arm=message.arm,
+            expires_at=message.expires_at,
             day=business_day(message.planned_at, settings.business.timezone),
             to=message.address or "",
             sender=company.email_from if is_email else company.sms_from,
