@@ -22,7 +22,7 @@ from antiphon.campaigns.configuration import (
     campaign_file,
     pack_file,
 )
-from antiphon.campaigns.models import Campaign, Category, Settings, Sources
+from antiphon.campaigns.models import LIKED, Campaign, Category, Settings, Sources
 from antiphon.campaigns.places import Path
 from antiphon.campaigns.rules import Cap, ConsentRule, Exclusion, Policy, Ratio, Sequence
 from antiphon.check_bounds import bound_faults
@@ -32,7 +32,6 @@ from antiphon.check_rules import SCOPE, Fault, Placed, Scene, cost_faults, rule_
 from antiphon.errors import Problem
 
 CAMPAIGN_KEYS = ("limits", "value", "strata", "test")  # what the policy makes of them
-CHANNEL_FEATURES = {"preference": "preferred_channel", "response": "best_channel"}
 
 
 @dataclass
@@ -313,7 +312,7 @@ class PolicyCheck:
             message = f"no dimension {campaign.strata!r} in config/segments.yaml"
             hint = nearest(campaign.strata, dimensions) if dimensions else "Write it there."
             yield Fault(file, ("strata",), message, hint)
-        feature = CHANNEL_FEATURES.get(campaign.channel_by)
+        feature = LIKED.get(campaign.channel_by)
         known = self.conditions.features
         if feature and known is not None and feature not in known:
             message = f"'channel_by: {campaign.channel_by}' needs the feature {feature!r}"

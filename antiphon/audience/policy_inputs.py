@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from antiphon.audience.expressions import RELATION
 from antiphon.audience.windows import instant
-from antiphon.campaigns.models import Business, Campaign
+from antiphon.campaigns.models import LIKED, Business, Campaign
 from antiphon.campaigns.rules import Brake, ConsentRule, Pause, Policy, PolicyRule
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.moment import Moment
@@ -24,7 +24,6 @@ from antiphon.states import CONTACT_STATES
 ZONES = "zones"  # relation with the column `name`: every time zone there is
 ORDER = "order"
 ANSWERS = ("open", "click", "reply", "conversion")
-LIKED_COLUMNS = ("preferred_channel", "best_channel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def expressions(terms: Terms, business: Business, columns: Collection[str] = ())
     }
     for name in columns:
         text = f"CAST({RELATION}.{quoted(name)} AS VARCHAR)"
-        found[name] = f"lower(trim({text}))" if name in LIKED_COLUMNS else text
+        found[name] = f"lower(trim({text}))" if name in LIKED.values() else text
     for name, scope in terms.scopes.items():
         found[f"in:{name}"] = f"coalesce({scope.sql}, FALSE)"
     for name, most in terms.maxima.items():

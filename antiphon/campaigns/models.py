@@ -48,6 +48,7 @@ OnFailure = Literal["quarantine", "warn", "stop"]
 ColumnTypeName = Literal["text", "integer", "number", "money", "boolean", "day", "instant"]
 
 RESERVED_ARMS = ("control", "universal_control")
+LIKED = {"preference": "preferred_channel", "response": "best_channel"}  # channel_by → feature
 ONE_DAY = timedelta(days=1)
 NO_TIME = timedelta(0)
 

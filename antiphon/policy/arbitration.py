@@ -25,21 +25,20 @@ def arbitrate(
     worth: Worth,
     tie: Tie,
     lost_to: int,
-) -> Chosen:
-    """The winners among the rivals (both rising; `place`: of their slots); all others are held.
+) -> None:
+    """Of the rivals (rising; `place`: of their slots) winners stay open, all others are held.
 
     Again and again each customer's best candidate wins, the others are judged with it counted, and
     those without a slot on their day are lost to whoever took the last one. `worth`: the values of
     candidates, None where no campaign has one; `tie`: a stable number, of which the lowest wins.
     """
-    winners = [np.zeros(0, np.intp)]
     judge(rivals, None)
     is_open = pairs.rule[rivals] == OPEN
     rivals, place = rivals[is_open], place[is_open]
     while len(rivals):
         won = _best(pairs, rivals, worth, tie)
-        winners.append(rivals[won])
-        slots.take(place[won], rivals[won])
+        winners = rivals[won]
+        slots.take(place[won], winners)
         rest = np.ones(len(rivals), np.bool_)
         rest[won] = False
         rivals, place = rivals[rest], place[rest]
@@ -49,10 +48,9 @@ def arbitrate(
         pairs.lost_to[late] = pairs.owner(slots.last_winner(place[is_late]))
         rivals, place = rivals[~is_late], place[~is_late]
         if len(rivals):
-            judge(rivals, winners[-1])
+            judge(rivals, winners)
             is_open = pairs.rule[rivals] == OPEN
             rivals, place = rivals[is_open], place[is_open]
-    return np.sort(np.concatenate(winners))
 
 
 def _best(pairs: Candidates, rivals: Chosen, worth: Worth, tie: Tie) -> npt.NDArray[np.intp]:

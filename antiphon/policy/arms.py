@@ -86,21 +86,6 @@ class Arms:
                 arm[drawn[mine]] = codes[choose(numbers[mine], arms)]
         return arm
 
-    def asked(self, campaign: npt.NDArray[np.int16], units: pa.Array, planned: Instants) -> Bools:
-        """Whether the unit is in the test group that the campaign asks; any is where it asks none,
-        or is exempt."""
-        asked = np.ones(len(campaign), np.bool_)
-        tested = [c.test is not None for c in self._campaigns] & ~self._exempt
-        if not tested.any():
-            return asked
-        group = self.groups(campaign, units, planned)
-        for position in np.flatnonzero(tested):
-            test = self._campaigns[int(position)].test
-            mine = campaign == position
-            if test is not None and mine.any():
-                asked[mine] = group[mine] == list(self._tests[test.layer].groups).index(test.group)
-        return asked
-
     def groups(
         self, campaign: npt.NDArray[np.int16], units: pa.Array, planned: Instants
     ) -> npt.NDArray[np.int16]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from antiphon.campaigns.models import Campaign, Channel
+from antiphon.campaigns.models import LIKED, Campaign, Channel
 from antiphon.campaigns.rules import ConsentRule, SuppressRule
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.caps import CHANNELS
@@ -16,7 +16,6 @@ from antiphon.policy.rules import Rule
 from antiphon.policy.setting import Setting
 
 NO_CHANNEL = -1
-LIKED = {"preference": "preferred_channel", "response": "best_channel"}
 _EVIDENCE = ("not_confirmed", "not_proven")
 
 

@@ -5,10 +5,9 @@ from datetime import date
 
 from antiphon.audience.conditions import Condition, Expression, combine, parse, parse_number
 from antiphon.campaigns.configuration import Configuration
-from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.models import LIKED, Campaign
 from antiphon.campaigns.rules import PolicyRule
 from antiphon.errors import AntiphonError
-from antiphon.policy.reach import LIKED
 from antiphon.policy.terms import Terms
 
 

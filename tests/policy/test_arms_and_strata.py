@@ -86,11 +86,11 @@ def test_groups_of_a_layer_never_overlap_and_leave_nobody_out() -> None:
     ]
     arms = arms_of(policy(tests=LAYERS), *groups)
     units = pa.array(UNITS)
-    asked = [arms.asked(first() + k, units, planned(AS_OF)) for k in range(3)]
+    asked = [arms.groups(first() + k, units, planned(AS_OF)) == k for k in range(3)]
     assert (np.sum(asked, axis=0) == 1).all()
     sizes = [int(one.sum()) for one in asked]
     assert np.abs(np.array(sizes) - [750, 1500, 750]).max() < 120
-    again = arms.asked(first(), units, planned(AS_OF + 60 * DAY))  # in the next quarter
+    again = arms.groups(first(), units, planned(AS_OF + 60 * DAY)) == 0  # in the next quarter
     assert 130 < (asked[0] & again).sum() < 260
 
 
@@ -99,18 +99,11 @@ def test_a_layer_without_a_period_is_for_ever_and_layers_do_not_depend_on_each_o
     offer = campaign("offer", test={"layer": "offers", "group": "b"})
     arms = arms_of(policy(tests=LAYERS), warm, offer)
     units = pa.array(UNITS)
-    now = arms.asked(first(), units, planned(AS_OF))
-    assert (now == arms.asked(first(), units, planned(AS_OF + 400 * DAY))).all()
-    both = now & arms.asked(first() + 1, units, planned(AS_OF))
+    now = arms.groups(first(), units, planned(AS_OF)) == 0
+    later = arms.groups(first(), units, planned(AS_OF + 400 * DAY)) == 0
+    assert (now == later).all()
+    both = now & (arms.groups(first() + 1, units, planned(AS_OF)) == 1)
     assert 650 < both.sum() < 850
-
-
-def test_exempt_campaigns_and_those_without_a_test_ask_everybody() -> None:
-    tested = {"test": {"layer": "tone", "group": "warm"}}
-    receipt = campaign("receipt", category="service", **tested)
-    arms = arms_of(policy(tests=LAYERS, exempt=("service",)), receipt, campaign())
-    for place in (0, 1):
-        assert arms.asked(first() + place, pa.array(UNITS), planned(AS_OF)).all()
 
 
 # ---------------------------------------------------------------- strata

@@ -39,11 +39,6 @@ class Hours:
         """The local day of each instant, as a number."""
         return self.days[self.of(at)]
 
-    def day_starts(self) -> dict[int, int]:
-        """Local day → its first microsecond; of whole days only, the first may be in part."""
-        first = np.flatnonzero(np.diff(self.days, prepend=-1))
-        return {int(self.days[place]): int(self.starts[place]) for place in first}
-
 
 def hours_around(zone: str, at: Instants | Sequence[int]) -> Hours:
     """The clock hours of whole local days from the earliest of the instants to the latest, and a
