@@ -17,8 +17,10 @@ def may_reach(settings: Settings, account_reaches_people: bool, channel: str, ad
         return True
     allowed = _allowed(settings.providers.allow_list, settings.business.country)
     if channel == "sms":
-        return _number(address, settings.business.country) in allowed
+        return "@" not in address and _number(address, settings.business.country) in allowed
     mailbox = _mailbox(address)
+    if "@" not in mailbox or mailbox.startswith("*"):
+        return False
     return mailbox in allowed or ANYBODY_AT + mailbox.rpartition("@")[2] in allowed
 
 
