@@ -31,7 +31,6 @@ class LocalOutbox:
     """A provider that writes files. `durable`: flushed to the disk before they count as written."""
 
     name = "local"
-    batch_size = 1_000
     capabilities = Capabilities(
         frozenset({"email", "sms"}), 1_000, LookUp.CERTAIN, reaches_people=False
     )

@@ -76,7 +76,16 @@ def test_a_naughty_name_arrives_as_text(templates, name):
     blanks = str.maketrans("\u00a0\u202f\u2009", "   ")  # an SMS keeps to plain ones
     assert sms.text == f"Hi {clean(name)}.".translate(blanks)
     outgoing = Outgoing(
-        MESSAGE_ID, "spring", date(2026, 5, 12), "ada@example.org", "n@l.example", name, page
+        message_id=MESSAGE_ID,
+        campaign="spring",
+        category="promo",
+        arm="default",
+        day=date(2026, 5, 12),
+        to="ada@example.org",
+        sender="n@l.example",
+        sender_name=name,
+        content=page,
+        expires_at=datetime(2026, 5, 13, tzinfo=UTC),
     )
     raw = as_mime(outgoing, page, datetime(2026, 5, 12, tzinfo=UTC))
     read = email.message_from_bytes(raw, policy=policy.default)

@@ -189,10 +189,10 @@ def test_a_killed_writer_leaves_whole_files_and_the_rest_is_certain(tmp_path):
     assert [path.read_bytes() for path in written] == expected
     box = LocalOutbox(tmp_path, "email")
     for number in (0, len(written) - 1):
-        found = asyncio.run(box.lookup(f"{number:032x}", NOW))
+        found = asyncio.run(box.lookup(outgoing(number), NOW, NOW))
         assert found is not None
         assert found.kind is OutcomeKind.ACCEPTED
-    missing = asyncio.run(box.lookup(f"{len(written):032x}", NOW))
+    missing = asyncio.run(box.lookup(outgoing(len(written)), NOW, NOW))
     assert missing is not None
     assert missing.kind is OutcomeKind.TRY_LATER
 
@@ -200,7 +200,7 @@ def test_a_killed_writer_leaves_whole_files_and_the_rest_is_certain(tmp_path):
 def test_a_look_up_takes_no_pattern(tmp_path):
     box = LocalOutbox(tmp_path, "email")
     send(box, outgoing(1))
-    found = asyncio.run(box.lookup("*", NOW))
+    found = asyncio.run(box.lookup(outgoing(1, message_id="*"), NOW, NOW))
     assert found is not None
     assert found.kind is OutcomeKind.REFUSED
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import wraps
 from importlib import import_module
@@ -100,7 +100,8 @@ def _run(
     setup: Callable[[], None] | None,
     work: Callable[[Path, Clock], object],
 ) -> None:
-    LocalOutbox.batch_size = decide.ROWS_A_PLAN = BATCH
+    decide.ROWS_A_PLAN = BATCH
+    LocalOutbox.capabilities = replace(LocalOutbox.capabilities, batch_size=BATCH)
     _keep_journal(root / JOURNAL)
     if setup is not None:
         setup()

@@ -1,7 +1,7 @@
 """What every provider must do; each adapter's tests inherit this class and give `provider`."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -29,11 +29,14 @@ def outgoing(number: int, channel: str = "email", **changes: object) -> Outgoing
     given: dict[str, object] = {
         "message_id": f"{number:032x}",
         "campaign": "spring",
+        "category": "promo",
+        "arm": "default",
         "day": date(2026, 5, 12),
         "to": "ada@example.org" if channel == "email" else "+493012345678",
         "sender": "news@linden.example" if channel == "email" else "Linden",
         "sender_name": "Linden Apotheke, Köln",
         "content": email() if channel == "email" else Sms("Grüße 🌿"),
+        "expires_at": NOW + timedelta(hours=24),
     }
     return Outgoing(**(given | changes))  # type: ignore[arg-type]
 
@@ -48,7 +51,7 @@ class ProviderContract:
     def test_it_names_itself_its_channel_and_its_batch(self, provider: Provider) -> None:
         assert provider.name
         assert provider.channel in ("email", "sms")
-        assert provider.batch_size >= 1
+        assert provider.capabilities.batch_size >= 1
 
     def test_every_message_gets_its_outcome_in_order(self, provider: Provider) -> None:
         batch = [outgoing(number, provider.channel) for number in range(5)]
@@ -79,9 +82,10 @@ class ProviderContract:
     ) -> None:
         sent = outgoing(1, provider.channel)
         (outcome,) = send(provider, sent)
-        found = asyncio.run(provider.lookup(sent.message_id, NOW))
+        found = asyncio.run(provider.lookup(sent, NOW, NOW))
         assert found is None or found.provider_id == outcome.provider_id
-        missing = asyncio.run(provider.lookup("f" * 32, NOW))
+        unsent = outgoing(15**31, provider.channel)
+        missing = asyncio.run(provider.lookup(unsent, NOW, NOW))
         assert missing is None or missing.kind is OutcomeKind.TRY_LATER
 
     def test_evidence_holds_no_personal_data(self, provider: Provider) -> None:
