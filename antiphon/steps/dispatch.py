@@ -10,6 +10,7 @@ from pathlib import Path
 
 from antiphon import keys
 from antiphon.clock import Clock, business_day
+from antiphon.dispatch.last_look import stopped
 from antiphon.ledger import Message, Outcome
 from antiphon.message.templates import MessageHeld, TemplateFault
 from antiphon.project import Project, open_project
@@ -120,21 +121,21 @@ class Sender:
         self, channel: str, claimed: Sequence[Message]
     ) -> tuple[list[Outcome], list[Outgoing]]:
         """Rendered messages, and outcomes of those that may not or cannot leave after all."""
-        stopped = self._stopped(channel, claimed)
-        outcomes: list[Outcome] = []
+        stops = stopped(self.project, channel, claimed, self.project.clock())
+        outcomes = list(stops.values())
         outgoing: list[Outgoing] = []
         for message in claimed:
-            reason = stopped.get(message.message_id, "")
-            if not reason:
-                try:
-                    outgoing.append(self._outgoing(channel, message))
-                    continue
-                except (MessageHeld, TemplateFault) as error:
-                    reason = str(error)
-                except Exception as error:
-                    # One message must not hold up the others; its text may quote the customer.
-                    reason = f"it cannot be rendered ({type(error).__name__})"
-                    log.warning("message %s: %s", message.message_id, reason)
+            if message.message_id in stops:
+                continue
+            try:
+                outgoing.append(self._outgoing(channel, message))
+                continue
+            except (MessageHeld, TemplateFault) as error:
+                reason = str(error)
+            except Exception as error:
+                # One message must not hold up the others; its text may quote the customer.
+                reason = f"it cannot be rendered ({type(error).__name__})"
+                log.warning("message %s: %s", message.message_id, reason)
             withdrawn = Outcome(message.message_id, MessageState.WITHDRAWN, {"reason": reason})
             outcomes.append(withdrawn)
         return outcomes, outgoing
@@ -155,33 +156,6 @@ class Sender:
             sender_name=company.email_from_name if is_email else "",
             content=self.reader.content(message),
         )
-
-    def _stopped(self, channel: str, claimed: Sequence[Message]) -> dict[str, str]:
-        """Message → why it may not leave: what the ledger learnt since it was planned."""
-        people, configuration = self.project.ledger.people, self.project.configuration
-        key_of = {
-            message.message_id: keys.address_key(
-                configuration.settings.salt, channel, message.address or ""
-            )
-            for message in claimed
-        }
-        suppressed = people.suppressed_now(channel, set(key_of.values()))
-        stopped = {
-            message_id: "the address was suppressed since"
-            for message_id, key in key_of.items()
-            if key in suppressed
-        }
-        for category in {message.category for message in claimed}:
-            if configuration.policy.consent.get(category, "opt_in") == "none":  # type: ignore[call-overload]
-                continue
-            mine = [message for message in claimed if message.category == category]
-            objecting = people.objections_now({m.customer_id for m in mine}, channel, category)
-            stopped |= {
-                message.message_id: "the customer objected since"
-                for message in mine
-                if message.customer_id in objecting
-            }
-        return stopped
 
 
 def _outcome(answer: Answer, provider: str) -> Outcome:

@@ -1,0 +1,54 @@
+"""The last look before a message leaves: what the ledger learnt since it was planned."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from antiphon import keys
+from antiphon.ledger import Message, Outcome
+from antiphon.project import Project
+from antiphon.states import MessageState
+
+
+def stopped(
+    project: Project, channel: str, claimed: Sequence[Message], now: datetime
+) -> dict[str, Outcome]:
+    """Message → the outcome to record of one that may not leave now: withdrawn with its reason,
+    or planned again for a later moment. Those that may leave are not in it.
+    """
+    reasons = {
+        **_suppressed(project, channel, claimed),
+        **dict(_objecting(project, channel, claimed)),
+    }
+    return {
+        message_id: Outcome(message_id, MessageState.WITHDRAWN, {"reason": reason})
+        for message_id, reason in reasons.items()
+    }
+
+
+def _suppressed(project: Project, channel: str, claimed: Sequence[Message]) -> dict[str, str]:
+    salt = project.configuration.settings.salt
+    key_of = {
+        message.message_id: keys.address_key(salt, channel, message.address or "")
+        for message in claimed
+    }
+    suppressed = project.ledger.people.suppressed_now(channel, set(key_of.values()))
+    return {
+        message_id: "the address was suppressed since"
+        for message_id, key in key_of.items()
+        if key in suppressed
+    }
+
+
+def _objecting(
+    project: Project, channel: str, claimed: Sequence[Message]
+) -> Iterator[tuple[str, str]]:
+    consent = project.configuration.policy.consent
+    for category in sorted({message.category for message in claimed}):
+        if consent.get(category, "opt_in") == "none":  # type: ignore[call-overload]
+            continue
+        mine = [message for message in claimed if message.category == category]
+        customers = {message.customer_id for message in mine}
+        objecting = project.ledger.people.objections_now(customers, channel, category)
+        for message in mine:
+            if message.customer_id in objecting:
+                yield message.message_id, "the customer objected since"
