@@ -15,7 +15,7 @@ from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, Problem
 from antiphon.keys import digest
 from antiphon.message import checking
-from antiphon.message.content import Email, Sms
+from antiphon.message.content import Email, Personal, Sms
 from antiphon.message.expressions import Sources, Survey
 from antiphon.message.formats import Formats
 from antiphon.message.inlining import Inlined, inline
@@ -24,6 +24,7 @@ from antiphon.message.links import Links
 from antiphon.message.packing import Given
 from antiphon.message.plain import Recorder
 from antiphon.message.shapes import Fields, Leaf, Value
+from antiphon.message.skeleton import as_personal
 from antiphon.message.survey import Surveyor
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
@@ -236,6 +237,23 @@ class Templates:
             text=derived or text.strip() + "\n",
             headers=links.headers if values["campaign"]["category"] != "service" else {},
         )
+
+    def personal(
+        self,
+        message: str,
+        variant: str,
+        language: str,
+        values: Mapping[str, Any],
+        links: Links,
+    ) -> Personal | Email:
+        """One e-mail as a skeleton that others share; `whole()` of it is what `render` gives.
+
+        An Email where it cannot be told apart, or not within the limits of a batch. Raises as
+        `render` does.
+        """
+        email = self.render(message, variant, language, "email", values, links)
+        assert isinstance(email, Email)
+        return as_personal(email)
 
     def _context(self, values: Mapping[str, Any], links: Links) -> dict[str, object]:
         cell = values.get("cell", "")
