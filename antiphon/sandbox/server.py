@@ -1,0 +1,153 @@
+"""The sandbox as a server on loopback: in a thread of this process (`running`), or serving it."""
+
+import asyncio
+import contextlib
+import socket
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from antiphon.clock import Clock, system_clock
+from antiphon.errors import UserFilesError
+from antiphon.sandbox import journal
+from antiphon.sandbox.app import create_app
+from antiphon.sandbox.failing import TRANSPORT
+from antiphon.sandbox.faults import Faults, Script
+from antiphon.sandbox.journal import Entry, Journal
+from antiphon.sandbox.state import State
+
+HOST = "127.0.0.1"
+PORT = 8025  # where the `sandbox` account looks for it
+WAITING = 2048  # connections that the kernel holds for us
+KEEP_ALIVE_SECONDS = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A sandbox that runs: its address, its folder, and its state where it is in this process."""
+
+    url: str
+    folder: Path
+    state: State
+
+    def entries(self) -> list[Entry]:
+        """The journal so far."""
+        return list(journal.read(self.folder))
+
+    def accepted(self) -> Counter[str]:
+        """Our message ids, and how many times each was accepted."""
+        return journal.accepted(self.folder)
+
+    def fail(self, *faults: dict[str, Any], seed: int = 1) -> None:
+        """Play these faults from now on; none: all goes well again."""
+        script = Script.model_validate({"seed": seed, "faults": faults})
+        self.state.faults.load(script)
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path | None = None,
+    *,
+    port: int = 0,
+    script: Script | None = None,
+    keeps_requests: bool = True,
+    shows_activity: bool = True,
+    clock: Clock = system_clock,
+) -> Iterator[Sandbox]:
+    """A sandbox in a thread of this process, stopped on the way out.
+
+    Without a folder its journal goes with it; `port` 0 takes a free one.
+    """
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-")))
+        kept = stack.enter_context(Journal(folder, keeps_requests=keeps_requests))
+        state = State(kept, Faults(script), clock, shows_activity=shows_activity)
+        listener = stack.enter_context(listening(port))
+        server = uvicorn.Server(_config(state))
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="antiphon-sandbox", daemon=True
+        )
+        thread.start()
+        try:
+            yield Sandbox(url_of(listener), folder, state)
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join(10)
+
+
+def serve(
+    folder: Path,
+    *,
+    port: int = PORT,
+    script: Script | None = None,
+    keeps_requests: bool = True,
+    shows_activity: bool = True,
+    clock: Clock = system_clock,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until the process is told to stop; `ready` is told the address when it listens.
+
+    Raises UserFilesError where the port is taken.
+    """
+    with (
+        Journal(folder, keeps_requests=keeps_requests) as kept,
+        listening(port) as listener,
+    ):
+        state = State(kept, Faults(script), clock, shows_activity=shows_activity)
+        ready(url_of(listener))
+        uvicorn.Server(_config(state)).run([listener])
+
+
+def listening(port: int) -> socket.socket:
+    """A socket on loopback that takes connections from now on, before anybody serves them."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(WAITING)
+    except OSError as error:
+        listener.close()
+        raise UserFilesError(
+            f"Port {port} of {HOST} cannot be had ({error.strerror}).\n"
+            "  Is a sandbox running already? Stop it, or name another with --port."
+        ) from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address by which it is reached."""
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+class BreakableProtocol(H11Protocol):
+    """HTTP whose application may break its connection: faults need it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Put the connection where the application finds it."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+
+
+def _config(state: State) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(state),
+        http=BreakableProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        backlog=WAITING,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
