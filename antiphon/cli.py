@@ -18,6 +18,7 @@ MODULES = {
     "chain": "chain",
     "check": "files",
     "clean": "running",
+    "confirm": "confirm",
     "customer": "customer",
     "demo": "files",
     "deploy": "running",
