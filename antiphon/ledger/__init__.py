@@ -1,27 +1,43 @@
 """The ledger: what must never be lost or repeated, in SQLite or PostgreSQL through SQLAlchemy."""
 
+from antiphon.ledger.accounts import Accounts, AccountStanding, Reservation
+from antiphon.ledger.alerts import Alert, Alerts
+from antiphon.ledger.claiming import Group
 from antiphon.ledger.contents import Contents
+from antiphon.ledger.counting import Answers, Count, OutboxCount
 from antiphon.ledger.engine import connect, parse_url, place
+from antiphon.ledger.facts import Fact, Facts
 from antiphon.ledger.history import History
+from antiphon.ledger.holds import Hold, HoldKind, Holds
 from antiphon.ledger.leases import Lease, Leases
-from antiphon.ledger.messages import Count, LogEntry, Message, Messages
+from antiphon.ledger.messages import Messages
 from antiphon.ledger.migrate import bring_up_to_date
 from antiphon.ledger.people import People
 from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
+from antiphon.ledger.rows import LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
 
 __all__ = [
     "PLAN_SCHEMA",
     "UNFINISHED",
+    "AccountStanding",
+    "Alert",
+    "Answers",
     "Count",
+    "Fact",
+    "Group",
+    "Hold",
+    "HoldKind",
     "Lease",
     "Ledger",
     "LogEntry",
     "Message",
+    "OutboxCount",
     "Outcome",
     "Planned",
     "Recorded",
+    "Reservation",
     "Run",
     "RunState",
     "Step",
@@ -40,6 +56,10 @@ class Ledger:
         self.messages = Messages(self._engine)
         self.people = People(self._engine)
         self.history = History(self._engine)
+        self.accounts = Accounts(self._engine)
+        self.holds = Holds(self._engine)
+        self.facts = Facts(self._engine)
+        self.alerts = Alerts(self._engine)
 
     @classmethod
     def open(cls, url: str, migrate: bool = True) -> "Ledger":

@@ -37,6 +37,7 @@ PRAGMAS = (
 WRITERS_LOCK = 0x616E7469_00000001  # PostgreSQL advisory locks; the first word spells "anti"
 SCHEMA_LOCK = 0x616E7469_00000002
 RUNS_LOCK = 0x616E7469_00000003
+HOLDS_LOCK = 0x616E7469_00000004
 
 
 def parse_url(text_url: str) -> URL:

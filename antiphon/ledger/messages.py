@@ -1,89 +1,33 @@
 """The outbox: messages planned, claimed, recorded; never twice, never lost (DESIGN §7)."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Engine, or_, select, true, update
 
 from antiphon.errors import LedgerError
-from antiphon.ledger.engine import listed, reading, writing
+from antiphon.ledger.claiming import Group, claim, due_groups, next_due_at, reroute
+from antiphon.ledger.counting import ONE_DAY, Answers, Count, OutboxCount, answers, counts, outbox
+from antiphon.ledger.engine import HOLDS_LOCK, listed, lock, reading, writing
 from antiphon.ledger.leases import Lease, guard
-from antiphon.ledger.moving import (
-    UNRELEASED_CONTROL,
-    Move,
-    as_json,
-    move,
-    withdraw_planned,
-)
+from antiphon.ledger.moving import UNRELEASED_CONTROL, as_json, move_or_undo, withdraw_planned
 from antiphon.ledger.planning import Planned, plan
 from antiphon.ledger.recording import Outcome, Recorded, record
 from antiphon.ledger.retrying import try_again
-from antiphon.ledger.schema import PLANNED, SENDING, message_log, messages, runs
+from antiphon.ledger.rows import LogEntry, Message, message_query, read_messages
+from antiphon.ledger.schema import (
+    IN_DOUBT,
+    OPEN,
+    PLANNED,
+    SENDING,
+    holds,
+    message_log,
+    messages,
+    runs,
+)
 from antiphon.states import MessageState
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One attempt of an occurrence on one channel, in its latest state.
-
-    `left_at` is when it was claimed for sending, null while (or once again) it cannot have left.
-    """
-
-    message_id: str
-    occurrence_key: str
-    attempt: int
-    run_id: str
-    campaign: str
-    step: str
-    cell: str
-    customer_id: str
-    unit: str
-    anchor: str
-    arm: str
-    channel: str
-    category: str
-    address: str | None
-    values_json: str
-    template_hash: str | None
-    language: str | None
-    state: MessageState
-    not_before: datetime
-    expires_at: datetime
-    planned_at: datetime
-    left_at: datetime | None
-    updated_at: datetime
-    claim_holder: str | None
-    claim_expires_at: datetime | None
-    provider: str | None
-    provider_id: str | None
-    evidence: str | None
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One change of one message: its state from `at` on, by whom, with what evidence (JSON)."""
-
-    state: MessageState
-    at: datetime
-    holder: str | None
-    evidence: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many messages of a campaign stand where."""
-
-    campaign: str
-    channel: str
-    state: MessageState
-    messages: int
-
-
-RELEASED = select(runs.c.run_id).where(runs.c.released_at.is_not(None), runs.c.state != "abandoned")
 
 
 class Messages:
@@ -99,6 +43,7 @@ class Messages:
     def release(self, run_id: str, lease: Lease, now: datetime) -> datetime:
         """From now on the run's messages may leave; when it was released (the first time counts).
 
+        What it planned for campaigns cancelled meanwhile is withdrawn.
         Raises LedgerError for a dry run, and for one that is not running.
         """
         with writing(self._engine) as connection:
@@ -112,40 +57,45 @@ class Messages:
                 return run.released_at  # type: ignore[no-any-return]
             change = update(runs).where(runs.c.run_id == run_id).values(released_at=now)
             connection.execute(change)
+            lock(connection, HOLDS_LOCK)
+            cancelled = select(holds.c.campaign).where(OPEN, holds.c.kind == "cancelled")
+            mine = (messages.c.run_id == run_id) & messages.c.campaign.in_(cancelled)
+            if connection.execute(select(select(holds).where(OPEN).exists())).scalar():
+                withdraw_planned(connection, mine, "campaign cancelled", now)
             return now
 
-    def claim(
-        self, channel: str, limit: int, now: datetime, holder: str, ttl: timedelta
-    ) -> list[Message]:
-        """Due messages of released runs, now `sending` and this holder's alone until now + ttl.
+    def due_groups(self, channel: str, now: datetime) -> list[Group]:
+        """Groups of a channel with messages that may leave now, in the order to be served:
+        service before lifecycle before promo, of one category the earliest first.
 
-        The claim is committed before anything is returned. Earliest `not_before` first.
+        Not those of unreleased runs, of campaigns on hold, or stale.
         """
-        picked = (
-            select(messages.c.message_id)
-            .where(
-                PLANNED,
-                messages.c.channel == channel,
-                messages.c.not_before <= now,
-                messages.c.expires_at > now,
-                messages.c.run_id.in_(RELEASED),
-            )
-            .order_by(messages.c.not_before, messages.c.message_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=messages)
-        )
-        values = {
-            "state": MessageState.SENDING,
-            "claim_holder": holder,
-            "claim_expires_at": now + ttl,
-            "left_at": now,
-            "evidence": None,
-        }
-        with writing(self._engine) as connection:
-            done = _move_or_undo(connection, picked, values, now)
-            claimed = _query().where(messages.c.revision == done.revision)
-            by_time = claimed.order_by(messages.c.not_before, messages.c.message_id)
-            return _messages(connection, by_time) if done.messages else []
+        return due_groups(self._engine, channel, now)
+
+    def next_due_at(self, channel: str, now: datetime) -> datetime | None:
+        """When the next message of the channel, not due now, may leave; None: none waits."""
+        return next_due_at(self._engine, channel, now)
+
+    def claim(  # noqa: PLR0917 (what, by whom, when)
+        self,
+        group: Group,
+        account: str,
+        limit: int,
+        now: datetime,
+        holder: str,
+        ttl: timedelta,
+    ) -> list[Message]:
+        """Due messages of the group, now `sending` by the account, and this holder's alone until
+        now + ttl.
+
+        The claim is committed before anything is returned. Earliest `not_before` first. On
+        PostgreSQL rows that another dispatcher is claiming are passed over.
+        """
+        return claim(self._engine, group, account, limit, now, holder, ttl)
+
+    def reroute(self, ids: Collection[str], account: str, holder: str) -> int:
+        """Messages of the holder's claims leave by another account after all; how many."""
+        return reroute(self._engine, ids, account, holder)
 
     def record(
         self, outcomes: Sequence[Outcome], now: datetime, holder: str | None = None
@@ -172,13 +122,20 @@ class Messages:
         lost = or_(messages.c.claim_expires_at <= now, messages.c.claim_holder.in_(dead))
         return self._sweep([SENDING, lost], values, now)
 
-    def in_doubt(self, channel: str) -> list[Message]:
-        """Messages of a channel of which nobody knows whether they left, by id."""
-        query = _query().where(
-            messages.c.state == MessageState.IN_DOUBT, messages.c.channel == channel
+    def in_doubt(
+        self, channel: str, account: str | None = None, limit: int | None = None, after: str = ""
+    ) -> list[Message]:
+        """Messages of a channel of which nobody knows whether they left, by id.
+
+        Of one account where it is named; at most `limit`, of the ids greater than `after`.
+        """
+        query = message_query().where(
+            IN_DOUBT, messages.c.channel == channel, messages.c.message_id > after
         )
+        if account is not None:
+            query = query.where(messages.c.provider == account)
         with reading(self._engine) as connection:
-            return _messages(connection, query.order_by(messages.c.message_id))
+            return read_messages(connection, query.order_by(messages.c.message_id).limit(limit))
 
     def try_again(self, ids: Mapping[str, str], evidence: Mapping[str, Any], now: datetime) -> int:
         """A new attempt of messages in doubt that certainly did not leave; how many.
@@ -202,7 +159,7 @@ class Messages:
     def _sweep(self, which: list[Any], values: dict[str, Any], now: datetime) -> int:
         picked = select(messages.c.message_id).where(*which).with_for_update(skip_locked=True)
         with writing(self._engine) as connection:
-            return _move_or_undo(connection, picked, values, now).messages
+            return move_or_undo(connection, picked, values, now).messages
 
     def withdraw(
         self,
@@ -229,33 +186,32 @@ class Messages:
     def counts(self, run_id: str | None = None) -> list[Count]:
         """Messages by campaign, channel and state; of one run, or of all. An attempt that was
         followed by another one is not counted: its person is, by the latest."""
-        keys = (messages.c.campaign, messages.c.channel, messages.c.state)
-        later = messages.alias("later")
-        followed = select(later.c.attempt).where(
-            later.c.occurrence_key == messages.c.occurrence_key,
-            later.c.attempt > messages.c.attempt,
-        )
-        query = select(*keys, func.count()).where(~followed.exists())
-        query = query.group_by(*keys).order_by(*keys)
-        if run_id is not None:
-            query = query.where(messages.c.run_id == run_id)
-        with reading(self._engine) as connection:
-            return [
-                Count(campaign, channel, MessageState(state), count)
-                for campaign, channel, state, count in connection.execute(query)
-            ]
+        return counts(self._engine, run_id)
+
+    def outbox(self, now: datetime, since: timedelta = ONE_DAY) -> list[OutboxCount]:
+        """What waits, is under way or in doubt, and what became of messages in the time `since`
+        before now; by channel, campaign and state."""
+        return outbox(self._engine, now, since)
+
+    def answers(self, now: datetime, since: timedelta = ONE_DAY) -> list[Answers]:
+        """Campaigns with messages that were answered for in the time `since` before now."""
+        return answers(self._engine, now, since)
 
     def get(self, message_id: str) -> Message | None:
         """The message of that id."""
         with reading(self._engine) as connection:
-            found = _messages(connection, _query().where(messages.c.message_id == message_id))
+            found = read_messages(
+                connection, message_query().where(messages.c.message_id == message_id)
+            )
         return found[0] if found else None
 
     def several(self, message_ids: Collection[str]) -> list[Message]:
         """The messages of those ids that there are, by id."""
         with reading(self._engine) as connection:
-            query = _query().where(messages.c.message_id.in_(listed(connection, message_ids)))
-            return _messages(connection, query.order_by(messages.c.message_id))
+            query = message_query().where(
+                messages.c.message_id.in_(listed(connection, message_ids))
+            )
+            return read_messages(connection, query.order_by(messages.c.message_id))
 
     def log(self, message_id: str) -> list[LogEntry]:
         """Everything that happened to a message, first to last."""
@@ -273,41 +229,14 @@ class Messages:
 
     def by_customer(self, customer_id: str) -> list[Message]:
         """All messages ever planned for a customer, oldest first."""
-        query = _query().where(messages.c.customer_id == customer_id)
+        query = message_query().where(messages.c.customer_id == customer_id)
         with reading(self._engine) as connection:
-            return _messages(connection, query.order_by(messages.c.planned_at))
+            return read_messages(connection, query.order_by(messages.c.planned_at))
 
     def of_run(self, run_id: str, campaign: str | None = None) -> list[Message]:
         """Messages of a run (for proofs and small runs; the lake has the bulk), by id."""
-        query = _query().where(messages.c.run_id == run_id)
+        query = message_query().where(messages.c.run_id == run_id)
         if campaign is not None:
             query = query.where(messages.c.campaign == campaign)
         with reading(self._engine) as connection:
-            return _messages(connection, query.order_by(messages.c.message_id))
-
-
-FIELDS = tuple(field.name for field in fields(Message))
-STATE = FIELDS.index("state")
-
-
-def _query() -> Select[Any]:
-    return select(*(messages.c[name] for name in FIELDS))
-
-
-def _messages(connection: Connection, query: Select[Any]) -> list[Message]:
-    found = []
-    for row in connection.execute(query).all():
-        values = list(row)
-        values[STATE] = MessageState(values[STATE])
-        found.append(Message(*values))
-    return found
-
-
-def _move_or_undo(
-    connection: Connection, picked: Select[tuple[str]], values: dict[str, Any], now: datetime
-) -> Move:
-    """As `move`; a look that found nothing leaves no trace and costs the disk nothing."""
-    done = move(connection, picked, values, now)
-    if not done.messages:
-        connection.rollback()
-    return done
+            return read_messages(connection, query.order_by(messages.c.message_id))

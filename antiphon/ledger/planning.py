@@ -1,5 +1,6 @@
 """Planning: decided messages enter the outbox, in bulk, each once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,11 +10,11 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, Row, column, select, table
 
 from antiphon.errors import LedgerError
-from antiphon.ledger.engine import next_revision, writing
+from antiphon.ledger.engine import listed, next_revision, writing
 from antiphon.ledger.inserting import insert_new
 from antiphon.ledger.leases import Lease, guard
 from antiphon.ledger.moving import write_log
-from antiphon.ledger.schema import Instant, messages, runs
+from antiphon.ledger.schema import Instant, message_groups, messages, runs
 from antiphon.states import MessageState
 
 ROWS_A_TRANSACTION = 10_000
@@ -43,6 +44,7 @@ PLAN_SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=False) for name, kind in REQUIRED.items()]
     + [pa.field(name, kind) for name, kind in OPTIONAL.items()]
 )
+GROUP_KEY = ("channel", "campaign", "category", "template_hash", "arm", "language")
 BIRTHS = {MessageState.PLANNED, MessageState.CONTROL}
 
 
@@ -112,13 +114,30 @@ def _planning_run(connection: Connection, run_id: str) -> Row[Any]:
 def _insert(connection: Connection, batch: pa.Table, run_id: str, now: datetime) -> int:
     revision = next_revision(connection)
     common = {"run_id": run_id, "updated_at": _stored(now, connection), "revision": revision}
-    rows = _rows(batch, common, connection)
-    if not rows:
+    if not batch.num_rows:
         return 0
+    rows = _rows(batch, common, connection)
+    groups = _groups(connection, {_group_of(row) for row in rows})
+    for row in rows:
+        row["group_id"] = groups[_group_of(row)]
     # columns without types: the values are already what the database stores
     plain = table(messages.name, *(column(name) for name in rows[0]))
     connection.execute(insert_new(connection, plain), rows)
     return write_log(connection, revision)
+
+
+def _group_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] or "" for name in GROUP_KEY)
+
+
+def _groups(connection: Connection, keys: set[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """The numbers of the groups, of which new ones are made."""
+    new = [dict(zip(GROUP_KEY, key, strict=True)) for key in sorted(keys)]
+    connection.execute(insert_new(connection, message_groups), new)
+    campaigns = listed(connection, {row["campaign"] for row in new})
+    query = select(message_groups).where(message_groups.c.campaign.in_(campaigns))
+    found = connection.execute(query).mappings()
+    return {tuple(row[name] for name in GROUP_KEY): row["group_id"] for row in found}
 
 
 def _stored(moment: datetime, connection: Connection) -> Any:

@@ -127,8 +127,22 @@ revisions = Table(
     sqlite_autoincrement=True,  # never the same number twice
 )
 
+message_groups = Table(  # messages that may share a skeleton, and so a request; '' stands for null
+    "message_groups",
+    metadata,
+    Column("group_id", Identity, primary_key=True, autoincrement=True),
+    Column("channel", Text, nullable=False),
+    Column("campaign", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("template_hash", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    UniqueConstraint("channel", "campaign", "category", "template_hash", "arm", "language"),
+)
+
 PLANNED = text("state = 'planned'")
 SENDING = text("state = 'sending'")
+IN_DOUBT = text("state = 'in_doubt'")
 
 messages = Table(
     "messages",
@@ -163,17 +177,19 @@ messages = Table(
     Column("evidence", Text),
     Column("revision", BigInteger, nullable=False),
     Column("cost_e4", BigInteger, nullable=False, server_default="0"),  # ten-thousandths
+    Column("group_id", BigInteger),  # null only in what could not leave any more at version 0004
     UniqueConstraint("occurrence_key", "attempt"),
 )
 Index("ix_messages_revision", messages.c.revision)
 Index("ix_messages_customer_id", messages.c.customer_id)
 Index("ix_messages_run_id", messages.c.run_id)
 Index(
-    "ix_messages_planned",  # run_id last: messages of unreleased runs are passed over in the index
-    messages.c.channel,
+    "ix_messages_waiting",  # run and expiry last: what may not leave is passed over in the index
+    messages.c.group_id,
     messages.c.not_before,
     messages.c.message_id,
     messages.c.run_id,
+    messages.c.expires_at,
     sqlite_where=PLANNED,
     postgresql_where=PLANNED,
 )
@@ -182,6 +198,13 @@ Index(
     messages.c.claim_expires_at,
     sqlite_where=SENDING,
     postgresql_where=SENDING,
+)
+Index(
+    "ix_messages_in_doubt",
+    messages.c.channel,
+    messages.c.message_id,
+    sqlite_where=IN_DOUBT,
+    postgresql_where=IN_DOUBT,
 )
 
 message_log = Table(
@@ -234,3 +257,54 @@ consents = Table(
     UniqueConstraint("customer_id", "channel", "category", "acted_at", "source"),
 )
 Index("ix_consents_revision", consents.c.revision)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next_at", Instant),
+    Column("hour_at", Instant),
+    Column("hour_used", BigInteger, nullable=False, server_default="0"),
+    Column("day", Date),
+    Column("day_used", BigInteger, nullable=False, server_default="0"),
+    Column("paused_until", Instant),
+    Column("pause_reason", Text, nullable=False, server_default=""),
+    Column("pause_kind", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("updated_at", Instant, nullable=False),
+)
+
+OPEN = text("ended_at IS NULL")
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("hold_id", Identity, primary_key=True, autoincrement=True),
+    Column("campaign", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("held_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+Index("ix_holds_open", holds.c.campaign, unique=True, sqlite_where=OPEN, postgresql_where=OPEN)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert_id", Identity, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raised_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    UniqueConstraint("kind", "subject"),
+)

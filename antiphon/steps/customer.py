@@ -10,7 +10,7 @@ from antiphon import keys
 from antiphon.audience.expressions import RELATION
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
-from antiphon.ledger.messages import Message
+from antiphon.ledger import Message
 from antiphon.policy.moment import Moment
 from antiphon.project import Project
 from antiphon.steps.frames import build_frames, last_constants

@@ -76,9 +76,15 @@ class Sender:
         outbox = str(self.project.root / settings.providers.outbox)
         provider = open_provider(name, channel, outbox)
         counts = Counter(await self._settle(provider))
-        while claimed := ledger.messages.claim(
-            channel, provider.capabilities.batch_size, clock(), self.holder, CLAIM
-        ):
+        while groups := ledger.messages.due_groups(channel, clock()):
+            claimed = ledger.messages.claim(
+                groups[0],
+                provider.name,
+                provider.capabilities.batch_size,
+                clock(),
+                self.holder,
+                CLAIM,
+            )
             outcomes, outgoing = self._prepare(channel, claimed)
             answers = await provider.send(outgoing, clock())
             outcomes += [_outcome(answer, provider.name) for answer in answers]

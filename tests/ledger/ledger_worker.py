@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import suppress
 
-from outbox_scene import DAY, HOUR, MINUTE, NOW, rows
+from outbox_scene import DAY, HOUR, MINUTE, NOW, claimed, rows
 
 from antiphon.errors import RunBusy
 from antiphon.ledger import Lease, Ledger, Outcome
@@ -18,13 +18,13 @@ def say(what: object) -> None:
 
 def claim(ledger: Ledger, name: str, number: int) -> None:
     """Claims batches until nothing is due; tells what it got, batch by batch."""
-    while batch := ledger.messages.claim("email", number, NOW, name, MINUTE):
+    while batch := claimed(ledger, number, NOW, name, MINUTE):
         say([message.message_id for message in batch])
 
 
 def dispatch(ledger: Ledger, name: str, number: int) -> None:
     """Claims and records until nothing is due."""
-    while batch := ledger.messages.claim("email", number, NOW, name, MINUTE):
+    while batch := claimed(ledger, number, NOW, name, MINUTE):
         say([message.message_id for message in batch])
         outcomes = [Outcome(message.message_id, MessageState.ACCEPTED) for message in batch]
         done = ledger.messages.record(outcomes, NOW, name)
@@ -43,7 +43,7 @@ def plan(ledger: Ledger, name: str, number: int) -> None:
 
 def slow_claim(ledger: Ledger, name: str, number: int) -> None:
     """Claims one batch and sleeps over it, as one that dies while it sends."""
-    batch = ledger.messages.claim("email", number, NOW, name, MINUTE)
+    batch = claimed(ledger, number, NOW, name, MINUTE)
     say([message.message_id for message in batch])
     time.sleep(HOUR.total_seconds())
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 
 from antiphon.keys import message_id, occurrence_key
-from antiphon.ledger import PLAN_SCHEMA, Lease, Ledger, Planned
+from antiphon.ledger import PLAN_SCHEMA, Lease, Ledger, Message, Planned
 
 NOW = datetime(2026, 5, 12, 8, 0, tzinfo=UTC)
 DAY = date(2026, 5, 12)
@@ -82,3 +82,21 @@ def scene(ledger: Ledger, planned: pa.Table | None = None, *, released: bool = T
     if released:
         made.release()
     return made
+
+
+def claimed(
+    ledger: Ledger,
+    limit: int = 100,
+    now: datetime = NOW,
+    holder: str = "dispatcher",
+    ttl: timedelta = MINUTE,
+    channel: str = "email",
+    account: str = "local",
+) -> list[Message]:
+    """Up to `limit` due messages, of the group to be served first, and of the next ones."""
+    found: list[Message] = []
+    for group in ledger.messages.due_groups(channel, now):
+        wanted = limit - len(found)
+        if wanted:
+            found += ledger.messages.claim(group, account, wanted, now, holder, ttl)
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from outbox_scene import HOUR, MINUTE, NOW, rows, scene
+from outbox_scene import HOUR, MINUTE, NOW, claimed, rows, scene
 
 from antiphon import entities
 from antiphon.errors import LedgerError
@@ -88,7 +88,7 @@ def test_contacts_since_a_mark_are_what_changed_since(ledger: Ledger) -> None:
     mark = ledger.history.mark()
     with ledger.history.contacts_since(mark) as reader:
         assert reader.read_all().num_rows == 0
-    message = ledger.messages.claim("email", 1, NOW + HOUR, "a", MINUTE)[0]
+    message = claimed(ledger, 1, NOW + HOUR, "a", MINUTE)[0]
     ledger.messages.record([Outcome(message.message_id, MessageState.ACCEPTED)], NOW + HOUR, "a")
     with ledger.history.contacts_since(mark) as reader:
         (contact,) = reader.read_all().to_pylist()

@@ -1,21 +1,16 @@
 """The outbox: planned once, claimed once, moved forward only."""
 
 import json
-from datetime import datetime
 
 import pyarrow as pa
 import pytest
-from outbox_scene import DAY, HOUR, MINUTE, NOW, rows, scene
+from outbox_scene import DAY, HOUR, MINUTE, NOW, claimed, rows, scene
 
 from antiphon.errors import LeaseLost, LedgerError
-from antiphon.ledger import Ledger, Message, Outcome, Planned, RunState
+from antiphon.ledger import Ledger, Outcome, Planned, RunState
 from antiphon.states import MessageState
 
 S = MessageState
-
-
-def claimed(ledger: Ledger, limit: int = 100, now: datetime = NOW) -> list[Message]:
-    return ledger.messages.claim("email", limit, now, "dispatcher", MINUTE)
 
 
 def test_planning_twice_adds_nothing(ledger: Ledger) -> None:

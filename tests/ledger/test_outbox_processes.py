@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outbox_scene import HOUR, MINUTE, NOW, Scene, rows, scene
+from outbox_scene import HOUR, MINUTE, NOW, Scene, claimed, rows, scene
 
 from antiphon.errors import LeaseLost
 from antiphon.ledger import Ledger
@@ -100,14 +100,14 @@ def test_dispatchers_at_once_send_everything_once(url: str) -> None:
 def test_messages_of_a_killed_sender_are_in_doubt_and_never_sent_again(url: str) -> None:
     day = prepared(url, 100)
     with workers("slow_claim", url, ["victim"], 30) as (victim,):
-        claimed = victim.says()
+        taken = victim.says()
         victim.kill()
-    assert len(claimed) == 30
+    assert len(taken) == 30
     outbox = day.ledger.messages
-    assert len(outbox.claim("email", 200, NOW, "heir", MINUTE)) == 70
+    assert len(claimed(day.ledger, 200, NOW, "heir", MINUTE)) == 70
     assert outbox.recover(NOW + HOUR) == 100
-    assert outbox.claim("email", 200, NOW + HOUR, "heir", MINUTE) == []
-    assert all(outbox.log(one)[-1].state is MessageState.IN_DOUBT for one in claimed)
+    assert claimed(day.ledger, 200, NOW + HOUR, "heir", MINUTE) == []
+    assert all(outbox.log(one)[-1].state is MessageState.IN_DOUBT for one in taken)
     day.ledger.close()
 
 

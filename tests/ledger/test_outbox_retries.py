@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pyarrow as pa
-from outbox_scene import MINUTE, NOW, rows, scene
+from outbox_scene import MINUTE, NOW, claimed, rows, scene
 
 from antiphon.ledger import Ledger
 from antiphon.states import MessageState
@@ -16,8 +16,8 @@ def test_only_the_messages_of_dead_holders_are_recovered_before_their_claim_runs
     ledger: Ledger,
 ) -> None:
     day = scene(ledger, rows(4))
-    dead = ledger.messages.claim("email", 2, NOW, "dead", MINUTE)
-    alive = ledger.messages.claim("email", 2, NOW, "alive", MINUTE)
+    dead = claimed(ledger, 2, NOW, "dead", MINUTE)
+    alive = claimed(ledger, 2, NOW, "alive", MINUTE)
     assert ledger.messages.holders() == {"dead", "alive"}
     assert ledger.messages.recover(NOW, ["dead"]) == 2
     doubtful = ledger.messages.in_doubt("email")
@@ -29,12 +29,12 @@ def test_only_the_messages_of_dead_holders_are_recovered_before_their_claim_runs
 
 def test_a_new_attempt_is_the_same_message_again_and_may_leave_at_once(ledger: Ledger) -> None:
     scene(ledger, rows(1))
-    (first,) = ledger.messages.claim("email", 9, NOW, "dead", MINUTE)
+    (first,) = claimed(ledger, 9, NOW, "dead", MINUTE)
     ledger.messages.recover(NOW, ["dead"])
     ids = {first.message_id: "f" * 32}
     assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 1
     assert ledger.messages.get(first.message_id).state is S.REFUSED  # type: ignore[union-attr]
-    (second,) = ledger.messages.claim("email", 9, NOW, "alive", MINUTE)
+    (second,) = claimed(ledger, 9, NOW, "alive", MINUTE)
     assert (second.message_id, second.attempt) == ("f" * 32, first.attempt + 1)
     for name in ("occurrence_key", "customer_id", "values_json", "address", "run_id", "expires_at"):
         assert getattr(second, name) == getattr(first, name)
@@ -44,7 +44,7 @@ def test_a_new_attempt_is_the_same_message_again_and_may_leave_at_once(ledger: L
 
 def test_trying_again_twice_or_what_is_not_in_doubt_adds_nothing(ledger: Ledger) -> None:
     day = scene(ledger, rows(2))
-    (first,) = ledger.messages.claim("email", 1, NOW, "dead", MINUTE)
+    (first,) = claimed(ledger, 1, NOW, "dead", MINUTE)
     ledger.messages.recover(NOW, ["dead"])
     ids = {first.message_id: "f" * 32, "unknown": "e" * 32}
     assert ledger.messages.try_again(ids, {"found": "nothing"}, NOW) == 1
@@ -55,7 +55,7 @@ def test_trying_again_twice_or_what_is_not_in_doubt_adds_nothing(ledger: Ledger)
 
 def test_a_message_tried_again_is_counted_once_by_its_latest_attempt(ledger: Ledger) -> None:
     scene(ledger, rows(2))
-    first, _ = ledger.messages.claim("email", 9, NOW, "dead", MINUTE)
+    first, _ = claimed(ledger, 9, NOW, "dead", MINUTE)
     ledger.messages.recover(NOW, ["dead"])
     ledger.messages.try_again({first.message_id: "f" * 32}, {"found": "nothing"}, NOW)
     counts = {count.state: count.messages for count in ledger.messages.counts()}
@@ -89,7 +89,7 @@ def test_control_rows_of_a_released_run_stay(ledger: Ledger) -> None:
 
 def test_several_messages_are_read_at_once_and_unknown_ids_passed_over(ledger: Ledger) -> None:
     scene(ledger, rows(3))
-    known = [message.message_id for message in ledger.messages.claim("email", 2, NOW, "a", MINUTE)]
+    known = [message.message_id for message in claimed(ledger, 2, NOW, "a", MINUTE)]
     found = ledger.messages.several([*known, "unknown"])
     assert [message.message_id for message in found] == sorted(known)
     assert ledger.messages.several([]) == []

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from outbox_scene import HOUR, NOW, rows, scene
+from outbox_scene import HOUR, NOW, claimed, rows, scene
 
 from antiphon.ledger import Ledger, Outcome
 from antiphon.states import NEXT, MessageState
@@ -31,9 +31,9 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3), holder=st.sampled_from(["a", "b"]))
     def claim(self, limit: int, holder: str) -> None:
         due = sum(state is S.PLANNED for state, _ in self.model.values())
-        claimed = self.ledger.messages.claim("email", limit, self.now, holder, HOUR)
-        assert len(claimed) == min(limit, due)
-        for message in claimed:
+        batch = claimed(self.ledger, limit, self.now, holder, HOUR)
+        assert len(batch) == min(limit, due)
+        for message in batch:
             assert self.model[message.message_id][0] is S.PLANNED
             self.model[message.message_id] = (S.SENDING, holder)
 

@@ -15,7 +15,8 @@ from demo_project import AT, antiphon
 from run_processes import KILLED, Kill, run, start
 from run_state import assert_same_end, state_of
 
-from antiphon.ledger.messages import Message, Messages
+from antiphon.ledger import Group, Message
+from antiphon.ledger.messages import Messages
 from antiphon.ledger.recording import Recorded
 from antiphon.ledger.runs import Runs
 from antiphon.states import MessageState
@@ -155,14 +156,16 @@ def claim_after_sending() -> None:
     claim, record = Messages.claim, Messages.record
     due: list[tuple[Any, ...]] = []
 
-    def read(self: Messages, channel: str, limit: int, *rest: Any) -> list[Message]:
-        due[:] = [(channel, limit, *rest)]
+    def read(self: Messages, group: Group, account: str, limit: int, *rest: Any) -> list[Message]:
+        due[:] = [(group, account, limit, *rest)]
         runs = [run.run_id for run in Runs(self._engine).latest()]
         planned = [
             one
             for run_id in runs
             for one in self.of_run(run_id)
-            if one.state is MessageState.PLANNED and one.channel == channel
+            if one.state is MessageState.PLANNED
+            and (one.channel, one.campaign, one.template_hash or "", one.arm, one.language or "")
+            == (group.channel, group.campaign, group.template_hash, group.arm, group.language)
         ]
         return sorted(planned, key=lambda one: (one.not_before, one.message_id))[:limit]
 

@@ -1,0 +1,77 @@
+"""Messages as they are read: one row, one Message."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from antiphon.ledger.schema import messages
+from antiphon.states import MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One attempt of an occurrence on one channel, in its latest state.
+
+    `left_at` is when it was claimed for sending, null while (or once again) it cannot have left.
+    """
+
+    message_id: str
+    occurrence_key: str
+    attempt: int
+    run_id: str
+    campaign: str
+    step: str
+    cell: str
+    customer_id: str
+    unit: str
+    anchor: str
+    arm: str
+    channel: str
+    category: str
+    address: str | None
+    values_json: str
+    template_hash: str | None
+    language: str | None
+    state: MessageState
+    not_before: datetime
+    expires_at: datetime
+    planned_at: datetime
+    left_at: datetime | None
+    updated_at: datetime
+    claim_holder: str | None
+    claim_expires_at: datetime | None
+    provider: str | None
+    provider_id: str | None
+    evidence: str | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One change of one message: its state from `at` on, by whom, with what evidence (JSON)."""
+
+    state: MessageState
+    at: datetime
+    holder: str | None
+    evidence: str | None
+
+
+FIELDS = tuple(field.name for field in fields(Message))
+STATE = FIELDS.index("state")
+
+
+def message_query() -> Select[Any]:
+    """Every column of Message, in its order."""
+    return select(*(messages.c[name] for name in FIELDS))
+
+
+def read_messages(connection: Connection, query: Select[Any]) -> list[Message]:
+    """What a `message_query` finds."""
+    found = []
+    for row in connection.execute(query).all():
+        values = list(row)
+        values[STATE] = MessageState(values[STATE])
+        found.append(Message(*values))
+    return found
