@@ -1,11 +1,19 @@
 """Rendering a message of the ledger by the templates it was planned with: today or in ten years."""
 
+from functools import lru_cache
+
 from antiphon.ledger import Message
 from antiphon.message.content import Email, Sms
 from antiphon.message.templates import TemplateFault, Templates
 from antiphon.message.values import unpack
 from antiphon.project import Project
 from antiphon.steps.composing import signer_of
+
+
+@lru_cache(maxsize=64)
+def _templates_of(bundle: str) -> Templates:
+    """Audit, proof and dispatch of a run print by the same templates: compiled once for them."""
+    return Templates.from_bundle(bundle)
 
 
 class Reader:
@@ -25,7 +33,7 @@ class Reader:
             raise TemplateFault(f"message {message.message_id} was planned without templates")
         if message.template_hash not in self._templates:
             bundle = self._contents.get(message.template_hash).decode()
-            self._templates[message.template_hash] = Templates.from_bundle(bundle)
+            self._templates[message.template_hash] = _templates_of(bundle)
         templates = self._templates[message.template_hash]
         return templates.render(
             templates.message,
