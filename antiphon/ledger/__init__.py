@@ -1,5 +1,10 @@
 """The ledger: what must never be lost or repeated, in SQLite or PostgreSQL through SQLAlchemy."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from antiphon.ledger import copying
 from antiphon.ledger.accounts import Accounts, AccountStanding, Reservation
 from antiphon.ledger.alerts import Alert, Alerts
 from antiphon.ledger.claiming import Group
@@ -12,6 +17,7 @@ from antiphon.ledger.holds import Hold, HoldKind, Holds
 from antiphon.ledger.leases import Lease, Leases
 from antiphon.ledger.messages import Messages
 from antiphon.ledger.migrate import bring_up_to_date
+from antiphon.ledger.neighbours import Neighbour, Neighbours
 from antiphon.ledger.people import People
 from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
@@ -33,6 +39,7 @@ __all__ = [
     "Ledger",
     "LogEntry",
     "Message",
+    "Neighbour",
     "OutboxCount",
     "Outcome",
     "Planned",
@@ -56,6 +63,7 @@ class Ledger:
         self.messages = Messages(self._engine)
         self.people = People(self._engine)
         self.history = History(self._engine)
+        self.neighbours = Neighbours(self._engine)
         self.accounts = Accounts(self._engine)
         self.holds = Holds(self._engine)
         self.facts = Facts(self._engine)
@@ -75,6 +83,28 @@ class Ledger:
             ledger.close()
             raise
         return ledger
+
+    def copy_to(self, path: Path) -> dict[str, int]:
+        """Writes all of it, as it is at this moment, into a new SQLite file; rows by table."""
+        return copying.copy_to(self._engine, path)
+
+    def restore(
+        self,
+        path: Path,
+        accounts: Mapping[str, str],
+        evidence: Mapping[str, str],
+        now: datetime,
+        *,
+        seen: int = 0,
+    ) -> int:
+        """Puts such a copy in the place of everything it holds; how many messages are in doubt.
+
+        These were planned or under way in the copy, and due by now: they may have left since, by
+        the `accounts` (channel → account). Revisions go on after `seen`, which the lake has seen.
+        """
+        copying.replace_by(self._engine, path)
+        copying.go_on_from(self._engine, seen)
+        return copying.doubt_what_may_have_left(self._engine, accounts, evidence, now)
 
     def close(self) -> None:
         """Closes every connection."""
