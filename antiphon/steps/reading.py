@@ -1,9 +1,11 @@
 """Rendering a message of the ledger by the templates it was planned with: today or in ten years."""
 
 from functools import lru_cache
+from typing import Any
 
 from antiphon.ledger import Message
-from antiphon.message.content import Email, Sms
+from antiphon.message.content import Email, Personal, Sms
+from antiphon.message.links import Links
 from antiphon.message.templates import TemplateFault, Templates
 from antiphon.message.values import unpack
 from antiphon.project import Project
@@ -29,17 +31,22 @@ class Reader:
 
         Links are signed with the newest key, so a message of old may show another token.
         """
+        templates, arm, language, values, links = self._given(message)
+        return templates.render(templates.message, arm, language, message.channel, values, links)
+
+    def shared(self, message: Message) -> Email | Personal | Sms:
+        """As `content`; an e-mail that has a skeleton with others in common comes as Personal."""
+        if message.channel != "email":
+            return self.content(message)
+        templates, arm, language, values, links = self._given(message)
+        return templates.personal(templates.message, arm, language, values, links)
+
+    def _given(self, message: Message) -> tuple[Templates, str, str, dict[str, Any], Links]:
         if message.template_hash is None:
             raise TemplateFault(f"message {message.message_id} was planned without templates")
         if message.template_hash not in self._templates:
             bundle = self._contents.get(message.template_hash).decode()
             self._templates[message.template_hash] = _templates_of(bundle)
         templates = self._templates[message.template_hash]
-        return templates.render(
-            templates.message,
-            message.arm,
-            message.language or "",
-            message.channel,
-            unpack(message.values_json),
-            self._signer.links(message.message_id),
-        )
+        values, links = unpack(message.values_json), self._signer.links(message.message_id)
+        return templates, message.arm, message.language or "", values, links
