@@ -18,7 +18,9 @@ from markupsafe import Markup, escape
 if TYPE_CHECKING:
     from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
 
-_MARK = re.compile("\ue000(\\d+)\ue001")
+# Marks are of one character, so that how many there are changes no width of a table.
+_FIRST, _LAST = 0x100000, 0x10FFFD
+_MARK = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 _SHAPES = 4_096
 _HIDDEN = re.compile(r"<(style|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _WIDE = re.compile(" {3,}")  # columns of layout tables
@@ -41,7 +43,7 @@ class Recorder:
             if isinstance(value, Markup):  # what a macro or a parent block printed
                 return value
             self.values.append(str(self._printable(value)))
-            return Markup(f"\ue000{len(self.values) - 1}\ue001")  # noqa: S704 (a mark of ours)
+            return _mark(len(self.values) - 1)
 
         return finalize
 
@@ -59,7 +61,12 @@ def plain_text(html: str) -> str:
 
 
 def _filled(shape: str, values: Sequence[str]) -> str:
-    return _MARK.sub(lambda mark: values[int(mark[1])], shape)
+    return _MARK.sub(lambda mark: values[ord(mark[0]) - _FIRST], shape)
+
+
+@cache
+def _mark(place: int) -> Markup:
+    return Markup(chr(_FIRST + place))  # noqa: S704 (a mark of ours)
 
 
 @lru_cache(_SHAPES)

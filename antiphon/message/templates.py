@@ -3,29 +3,26 @@
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Self
 
-from jinja2 import DictLoader, Template, TemplateError
+from jinja2 import TemplateError
 
 from antiphon.campaigns.models import Campaign, Settings
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import ColumnType
-from antiphon.errors import AntiphonError, Problem
+from antiphon.errors import Problem
 from antiphon.keys import digest
 from antiphon.message import checking
 from antiphon.message.content import Email, Personal, Sms
 from antiphon.message.expressions import Sources, Survey
-from antiphon.message.formats import Formats
-from antiphon.message.inlining import Inlined, inline
-from antiphon.message.language import TemplateLanguage, printable
 from antiphon.message.links import Links
 from antiphon.message.packing import Given
-from antiphon.message.plain import Recorder
+from antiphon.message.pages import Pages, Place, TemplateFault
 from antiphon.message.shapes import Fields, Leaf, Value
 from antiphon.message.skeleton import as_personal
 from antiphon.message.survey import Surveyor
+from antiphon.message.tagging import Tags, site_of
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
     CAMPAIGN_FIELDS,
@@ -51,37 +48,12 @@ class _AnyText(dict[str, Value]):
         return Leaf(ColumnType.TEXT)
 
 
-class TemplateFault(AntiphonError):
-    """A template failed on a message although it passed the check."""
-
-
-@dataclass(frozen=True)
-class _Page:
-    """One part, compiled. `inlined` false: its CSS has to be inlined in every rendering.
-
-    `recorder`: of an HTML body that has no text body beside it.
-    """
-
-    path: str
-    template: Template
-    inlined: bool = True
-    recorder: Recorder | None = None
-
-    def render(self, context: Mapping[str, object]) -> tuple[str, str]:
-        """The page and, with a recorder, the text derived from it."""
-        if self.recorder is None:
-            page, text = self.template.render(context), ""
-        else:
-            self.recorder.values.clear()
-            page, text = self.recorder.page_and_text(self.template.render(context))
-        return page if self.inlined else inline(page), text
-
-
 class Templates:
     """The templates of all messages over the given files, for one company.
 
     `files`: path below templates/ → text. `features`: the columns of the customer frame with
     their types. The first of `languages` is the fallback. `crosses`: their dimensions, by name.
+    `tags`: what links carry.
     """
 
     def __init__(
@@ -95,6 +67,7 @@ class Templates:
         timezone: str,
         company: Mapping[str, str],
         crosses: Mapping[str, Collection[str]] | None = None,
+        tags: Tags | None = None,
     ) -> None:
         self.tree = Tree(files, tuple(languages))
         self.features = dict(features)
@@ -108,10 +81,18 @@ class Templates:
         self.message = ""  # of a bundle: which message it holds
         self._sources = Sources(files)
         self._surveys: dict[tuple[str, str, Given], Survey] = {}
-        self._pages: dict[tuple[str, str, str, Part], _Page | None] = {}
         self._hashes: dict[str, str] = {}
         self._rendering = Lock()  # recorders and pages are shared by all threads
-        self._formats: dict[str, Formats] = {}
+        self.tags = tags
+        self.pages = Pages(
+            self.tree,
+            lambda path, language: self._survey(path, language, _ANYTHING_GIVEN),
+            self.company.get("website", ""),
+            country,
+            currency,
+            timezone,
+            tags,
+        )
 
     @classmethod
     def of(
@@ -131,6 +112,7 @@ class Templates:
             timezone=settings.business.timezone,
             company=settings.company.model_dump(include=set(COMPANY_FIELDS)),
             crosses=crosses,
+            tags=_tags(settings),
         )
 
     # ------------------------------------------------------------ before any message
@@ -273,10 +255,7 @@ class Templates:
         self, message: str, variant: str, language: str, part: Part, context: dict[str, object]
     ) -> tuple[str, str]:
         """The part and the text derived from it; empty where the message has no such part."""
-        key = (message, variant, language, part)
-        if key not in self._pages:
-            self._pages[key] = self._compile(*key)
-        page = self._pages[key]
+        page = self.pages.page(Place(message, variant, language, part))
         if page is None:
             return "", ""
         try:
@@ -287,43 +266,11 @@ class Templates:
             # The error's text may quote a value of the customer: only its kind is told.
             raise TemplateFault(f"templates/{page.path}: {type(error).__name__}") from error
 
-    def _compile(self, message: str, variant: str, language: str, part: Part) -> _Page | None:
-        path = self.tree.find(message, variant, language, part)
-        if path is None:
-            return None
-        survey = self._survey(path, language, _ANYTHING_GIVEN)
-        sources: Mapping[str, str] = {
-            name: self.tree.files[file] for name, file in survey.files.items()
-        }
-        inlined = True
-        if part is Part.HTML:
-            once = Inlined.of(path, sources)
-            sources, inlined = once.sources, once.complete
-        if language not in self._formats:
-            self._formats[language] = Formats(language, self.country, self.currency, self.timezone)
-        filters = self._formats[language].filters() | {"link": self._link}
-        recorder = None
-        if part is Part.HTML and self.tree.find(message, variant, language, Part.TEXT) is None:
-            recorder = Recorder(printable)
-        environment = TemplateLanguage(
-            DictLoader(sources),
-            filters,
-            html=part is Part.HTML,
-            finalize=recorder.finalize if recorder else None,
-        )
-        try:
-            return _Page(path, environment.get_template(path), inlined, recorder)
-        except TemplateError as error:
-            raise TemplateFault(f"templates/{path}: {error}; run antiphon check") from error
-
-    def _link(self, address: str) -> str:
-        """Every link of a template: relative ones are the company's. Tags and clicks come here."""
-        return self.company["website"].rstrip("/") + address if address.startswith("/") else address
-
     # ------------------------------------------------------------ kept by content
 
     def bundle(self, message: str) -> str:
         """All that renderings of `message` depend on, as JSON: the same text, the same pages."""
+        tags = self.tags and {"parameters": dict(self.tags.parameters), "sites": self.tags.sites}
         surveys = [
             survey
             for variant in self.tree.variants(message)
@@ -358,6 +305,7 @@ class Templates:
                     for name, value in self.company.items()
                     if f"company.{name}" in used or name == "website"
                 },
+                **({"tags": tags} if tags else {}),
             },
             ensure_ascii=False,
             sort_keys=True,
@@ -385,9 +333,21 @@ class Templates:
             currency=bundle["currency"],
             timezone=bundle["timezone"],
             company=bundle["company"],
+            tags=Tags(**bundle["tags"]) if "tags" in bundle else None,
         )
         templates.message = bundle["message"]
         return templates
+
+
+def _tags(settings: Settings) -> Tags | None:
+    """The campaign tags of config/settings.yaml, on links to the company's site and others."""
+    utm = settings.links.utm
+    if utm is None:
+        return None
+    texts = {"source": utm.source, "medium": utm.medium, "campaign": utm.campaign}
+    texts |= {"content": utm.content} if utm.content else {}
+    sites = [site_of(settings.company.website), *(site.lower() for site in utm.domains)]
+    return Tags({f"utm_{name}": text for name, text in texts.items()}, sites)
 
 
 __all__ = ["DEFAULT_VARIANT", "Email", "MessageHeld", "Sms", "TemplateFault", "Templates"]

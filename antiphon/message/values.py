@@ -28,9 +28,11 @@ NO_CELL = {"id": ""}
 
 # Controls (C0, C1, line and paragraph separators), lone surrogates, and the marks that turn the
 # direction of everything after them: nothing a name needs, all of it able to break a header,
-# a page or a line of text. Two private characters are our own marks (message/plain.py).
+# a page or a line of text. The private characters of the last plane are marks of our own
+# (message/plain.py).
 _CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ue000\ue001\ufffe\uffff]+"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff"
+    "\U00100000-\U0010ffff]+"
 )
 
 

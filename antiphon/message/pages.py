@@ -1,0 +1,144 @@
+"""The parts of messages, compiled: once for each message, variant, language and part."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jinja2 import DictLoader, Template, TemplateError, pass_context
+from jinja2.runtime import Context
+
+from antiphon.errors import AntiphonError
+from antiphon.message.expressions import Survey
+from antiphon.message.formats import Formats
+from antiphon.message.inlining import Inlined, inline
+from antiphon.message.language import TemplateLanguage, printable
+from antiphon.message.plain import Recorder
+from antiphon.message.tagging import Tags
+from antiphon.message.tree import Part, Tree
+
+CHANNELS = {part: "sms" if part is Part.SMS else "email" for part in Part}
+
+
+class TemplateFault(AntiphonError):
+    """A template failed on a message although it passed the check."""
+
+
+class Place(NamedTuple):
+    """Which page: of a message, for a variant and a language."""
+
+    message: str
+    variant: str
+    language: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class Page:
+    """One part, compiled. `inlined` false: its CSS has to be inlined in every rendering.
+
+    `recorder`: of an HTML body that has no text body beside it. `sources`: what it is made of.
+    """
+
+    path: str
+    template: Template
+    sources: Mapping[str, str]
+    inlined: bool = True
+    recorder: Recorder | None = None
+
+    def render(self, context: Mapping[str, object]) -> tuple[str, str]:
+        """The page and, with a recorder, the text derived from it."""
+        if self.recorder is None:
+            page, text = self.template.render(context), ""
+        else:
+            self.recorder.values.clear()
+            page, text = self.recorder.page_and_text(self.template.render(context))
+        return page if self.inlined else inline(page), text
+
+
+@dataclass
+class Pages:
+    """Compiles pages, each when it is first asked for. `survey` tells what a file is made of."""
+
+    tree: Tree
+    survey: Callable[[str, str], Survey]
+    website: str
+    country: str
+    currency: str
+    timezone: str
+    tags: Tags | None = None
+    _pages: dict[Place, Page | None] = field(default_factory=dict)
+    _formats: dict[str, Formats] = field(default_factory=dict)
+
+    def page(self, place: Place) -> Page | None:
+        """The page, or None where the message has no such part; raises TemplateFault."""
+        if place not in self._pages:
+            self._pages[place] = self._compiled(place)
+        return self._pages[place]
+
+    def environment(
+        self,
+        place: Place,
+        sources: Mapping[str, str],
+        recorder: Recorder | None,
+        campaign: Mapping[str, str] | None = None,
+    ) -> TemplateLanguage:
+        """The language of one page; with `campaign` (name, category) it is for that one alone."""
+        if place.language not in self._formats:
+            self._formats[place.language] = Formats(
+                place.language, self.country, self.currency, self.timezone
+            )
+        filters = self._formats[place.language].filters()
+        return TemplateLanguage(
+            DictLoader(sources),
+            filters | {"link": self._link(place, campaign)},
+            html=place.part is Part.HTML,
+            finalize=recorder.finalize if recorder else None,
+        )
+
+    def _compiled(self, place: Place) -> Page | None:
+        path = self.tree.find(*place)
+        if path is None:
+            return None
+        survey = self.survey(path, place.language)
+        sources: Mapping[str, str] = {
+            name: self.tree.files[file] for name, file in survey.files.items()
+        }
+        inlined, recorder = True, None
+        if place.part is Part.HTML:
+            once = Inlined.of(path, sources)
+            sources, inlined = once.sources, once.complete
+            if self.tree.find(*place[:3], Part.TEXT) is None:
+                recorder = Recorder(printable)
+        try:
+            template = self.environment(place, sources, recorder).get_template(path)
+        except TemplateError as error:
+            raise TemplateFault(f"templates/{path}: {error}; run antiphon check") from error
+        return Page(path, template, sources, inlined, recorder)
+
+    def _link(self, place: Place, campaign: Mapping[str, str] | None) -> Callable[..., str]:
+        """The filter `link`, by which every link of a template passes: relative ones are the
+        company's; tags are added here."""
+        root, tags = self.website.rstrip("/"), self.tags
+
+        def whole(address: str) -> str:
+            return root + address if address.startswith("/") else address
+
+        if tags is None:
+            return whole
+        here = {
+            "channel": CHANNELS[place.part],
+            "message": place.message,
+            "variant": place.variant,
+            "language": place.language,
+        }
+        if campaign is not None:
+            there = here | {"campaign": campaign["name"], "category": campaign["category"]}
+            return lambda address: tags.on(whole(address), there)
+
+        @pass_context
+        def link(context: Context, address: str) -> str:
+            fields: Mapping[str, Any] = getattr(context.resolve("campaign"), "fields", {})
+            names = {"campaign": fields.get("name", ""), "category": fields.get("category", "")}
+            return tags.on(whole(address), here | names)
+
+        return link
