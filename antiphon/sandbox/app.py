@@ -4,89 +4,133 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from antiphon.errors import UserFilesError
-from antiphon.sandbox import mail, texts
+from antiphon.sandbox import mail, mail_account, texts
 from antiphon.sandbox.answers import Answer
 from antiphon.sandbox.failing import Failing
 from antiphon.sandbox.faults import parse_script
+from antiphon.sandbox.index import Index
+from antiphon.sandbox.mail_rules import Fault
+from antiphon.sandbox.mailbox import Mailbox
 from antiphon.sandbox.state import State
 from antiphon.sandbox.texts import Texts
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Asked = Callable[[Request, bytes], Answer]
 TWILIO = "/2010-04-01/Accounts/{account}"
 
 
 def create_app(state: State) -> ASGIApp:
-    """The application over a state; faults happen outside of everything else."""
-    listed = Texts(state)
+    """The application over a state; faults happen outside of everything else.
+
+    It answers to no other name than this machine's own, so that no page on the web can read a
+    rehearsal by a name that leads here.
+    """
+    index = Index(state.journal.folder)
     routes = [
-        Route("/v3/mail/send", _sendgrid(state, _send(state)), methods=["POST"]),
-        Route(f"{TWILIO}/Messages.json", _twilio(_create(listed)), methods=["POST"]),
-        Route(f"{TWILIO}/Messages.json", _twilio(_list(listed))),
-        Route(f"{TWILIO}/Messages/{{sid}}.json", _twilio(_fetch(listed))),
-        Route(f"{TWILIO}.json", _twilio(_account)),
+        *_twilio_routes(Texts(state)),
+        *_sending_routes(state),
+        *_account_routes(state, index),
+        *Mailbox(index).routes(),
         Route("/sandbox/faults", _faults(state), methods=["GET", "POST", "DELETE"]),
     ]
-    return Failing(Starlette(routes=routes), state.faults)
+    guard = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    return Failing(Starlette(routes=routes, middleware=[guard]), state.faults)
 
 
-def response(answer: Answer) -> Response:
-    """The answer as Starlette puts it on the wire."""
-    return Response(answer.body, answer.status, dict(answer.headers))
+def _twilio_routes(listed: Texts) -> list[Route]:
+    def account(request: Request) -> str:
+        return str(request.path_params["account"])
+
+    return [
+        _twilio("/Messages.json", "POST", lambda r, body: listed.create(account(r), body)),
+        _twilio("/Messages.json", "GET", lambda r, _: listed.list(account(r), r.query_params)),
+        _twilio("/Messages/{sid}.json", "GET", lambda r, _: listed.fetch(r.path_params["sid"])),
+        _twilio(
+            "/Messages/{sid}.json",
+            "POST",
+            lambda r, body: listed.update(r.path_params["sid"], body),
+        ),
+        _twilio(".json", "GET", lambda r, _: texts.account_of(account(r))),
+    ]
 
 
-def _sendgrid(state: State, answer: Callable[[Request], Awaitable[Answer]]) -> Endpoint:
+def _sending_routes(state: State) -> list[Route]:
+    def batch(request: Request) -> str:
+        return str(request.path_params["batch"])
+
+    sends = "/user/scheduled_sends"
+    return [
+        _mail("/mail/send", "POST", lambda _, body: mail.send(state, body)),
+        _mail("/mail/batch", "POST", lambda *_: mail_account.new_batch(state)),
+        _mail("/mail/batch/{batch}", "GET", lambda r, _: mail_account.known_batch(state, batch(r))),
+        _mail(sends, "POST", lambda _, body: mail_account.schedule(state, body)),
+        _mail(sends, "GET", lambda *_: mail_account.scheduled(state)),
+        _mail(sends + "/{batch}", "GET", lambda r, _: mail_account.scheduled(state, batch(r))),
+        _mail(
+            sends + "/{batch}",
+            "PATCH",
+            lambda r, body: mail_account.reschedule(state, batch(r), body),
+        ),
+        _mail(sends + "/{batch}", "DELETE", lambda r, _: mail_account.resume(state, batch(r))),
+    ]
+
+
+def _account_routes(state: State, index: Index) -> list[Route]:
+    return [
+        _mail(
+            "/suppression/{kind}",
+            "GET",
+            lambda r, _: mail_account.suppressed(state, r.path_params["kind"], r.query_params),
+        ),
+        _mail(
+            "/asm/suppressions/global/{email}",
+            "GET",
+            lambda r, _: mail_account.globally_suppressed(state, r.path_params["email"]),
+        ),
+        _mail("/messages", "GET", lambda r, _: mail_account.activity(state, index, r.query_params)),
+        _mail("/scopes", "GET", lambda *_: mail_account.scopes()),
+        _mail("/verified_senders", "GET", lambda *_: mail_account.senders(state)),
+        _mail("/whitelabel/domains", "GET", lambda *_: mail_account.domains(state)),
+    ]
+
+
+def _mail(path: str, method: str, answer: Asked) -> Route:
+    """A path of SendGrid's, for those with a key."""
+
     async def endpoint(request: Request) -> Response:
         refused = mail.unauthorized(request.headers.get("authorization", ""))
-        return response(refused or await answer(request))
+        try:
+            return _response(refused or answer(request, await request.body()))
+        except ValueError:
+            return _response(mail.refusal([Fault("Bad Request", None)]))
 
-    return endpoint
+    return Route(f"/v3{path}", endpoint, methods=[method])
 
 
-def _twilio(answer: Callable[[Request], Awaitable[Answer]]) -> Endpoint:
+def _twilio(path: str, method: str, answer: Asked) -> Route:
+    """A path of Twilio's, for those with its credentials."""
+
     async def endpoint(request: Request) -> Response:
         account = request.path_params["account"]
         refused = texts.unauthorized(request.headers.get("authorization", ""), account)
-        return response(refused or await answer(request))
+        try:
+            return _response(refused or answer(request, await request.body()))
+        except ValueError:
+            return _response(texts.refusal(20001))
 
-    return endpoint
-
-
-def _send(state: State) -> Callable[[Request], Awaitable[Answer]]:
-    async def send(request: Request) -> Answer:
-        return mail.send(state, await request.body())
-
-    return send
+    return Route(f"{TWILIO}{path}", endpoint, methods=[method])
 
 
-def _create(listed: Texts) -> Callable[[Request], Awaitable[Answer]]:
-    async def create(request: Request) -> Answer:
-        return listed.create(request.path_params["account"], await request.body())
-
-    return create
-
-
-def _list(listed: Texts) -> Callable[[Request], Awaitable[Answer]]:
-    async def shown(request: Request) -> Answer:
-        return listed.list(request.path_params["account"], dict(request.query_params))
-
-    return shown
-
-
-def _fetch(listed: Texts) -> Callable[[Request], Awaitable[Answer]]:
-    async def fetch(request: Request) -> Answer:
-        return listed.fetch(request.path_params["sid"])
-
-    return fetch
-
-
-async def _account(request: Request) -> Answer:
-    return texts.account_of(request.path_params["account"])
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, dict(answer.headers))
 
 
 def _faults(state: State) -> Endpoint:

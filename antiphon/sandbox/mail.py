@@ -34,7 +34,10 @@ def send(state: State, body: bytes) -> Answer:
     if (mail.get("mail_settings") or {}).get("sandbox_mode", {}).get("enable") is True:
         state.journal.write(state.clock(), API, number, messages_of(mail), line, kind=Kind.CHECKED)
         return Answer(200)
-    state.accept(API, number, messages_of(mail), line)
+    messages = messages_of(mail)
+    if batch is not None and mail.get("send_at"):
+        state.scheduled.setdefault(batch, []).append((number, mail["send_at"], messages))
+    state.accept(API, number, messages, line)
     return Answer(202, b"", {"x-message-id": number})
 
 

@@ -179,7 +179,14 @@ def _people_faults(mail: Mapping[str, Any]) -> list[Fault]:
     for number, person in enumerate(people):
         if not isinstance(person, dict):
             return [BAD_REQUEST]
-        recipients += sum(len(person.get(key, ())) for key in ("to", "cc", "bcc"))
+        recipients += sum(
+            len(person.get(key, ()))
+            for key in (
+                "to",
+                "cc",
+                "bcc",
+            )
+        )
         if not _is_plain(person):
             found += _person_faults(person, f"personalizations.{number}")
     if recipients > MOST_PEOPLE:
@@ -217,7 +224,11 @@ def _person_faults(person: Mapping[str, Any], where: str) -> list[Fault]:
         ]
     found: list[Fault] = []
     seen: set[str] = set()
-    for field in ("to", "cc", "bcc"):
+    for field in (
+        "to",
+        "cc",
+        "bcc",
+    ):
         for number, one in enumerate(person.get(field, [])):
             place = f"{where}.{field}.{number}"
             if not isinstance(one, dict):

@@ -27,6 +27,8 @@ class Suppressed:
 class State:
     """One sandbox. `suppressed`: list (bounces, …, stop) → address → why.
 
+    `sender`: the one address that may send. `batches`: batch_id → '', pause or cancel;
+    `scheduled`: batch_id → its requests that wait (provider's id, unix seconds, our ids).
     `on_accepted` is told each request that was accepted, and its body as JSON.
     """
 
@@ -34,8 +36,10 @@ class State:
     faults: Faults
     clock: Clock
     shows_activity: bool = True
+    sender: str = "news@example.com"
     suppressed: dict[str, dict[str, Suppressed]] = field(default_factory=dict)
-    batches: dict[str, str] = field(default_factory=dict)  # batch_id → "", pause or cancel
+    batches: dict[str, str] = field(default_factory=dict)
+    scheduled: dict[str, list[tuple[str, int, list[str]]]] = field(default_factory=dict)
     on_accepted: list[Accepted] = field(default_factory=list)
 
     def suppress(self, kind: str, address: str, reason: str = "", status: str = "") -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from antiphon.message.sms import segments
 from antiphon.sandbox.answers import Answer, as_json
+from antiphon.sandbox.journal import Kind, read, request_of
 from antiphon.sandbox.state import WRONG, State, new_id
 
 API = "twilio"
@@ -33,6 +34,7 @@ MAGIC_TO = {
 }
 MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
 SAYS = {
+    20001: "A parameter is missing or wrong",
     20003: "Authenticate",
     20404: "The requested resource was not found",
     20429: "Too Many Requests",
@@ -53,6 +55,8 @@ SAYS = {
     21614: "'To' number is not a valid mobile number",
     21617: "The concatenated message body exceeds the 1600 character limit",
     21701: "The messaging service does not exist",
+    30409: "Cannot be cancelled: it is not scheduled",
+    30036: "Validity Period must be from 1 to 36000 seconds",
     35118: "MessagingServiceSid is required to schedule a message",
 }
 
@@ -112,6 +116,7 @@ class Texts:
         self._state = state
         self._by_sid: dict[str, Text] = {}
         self._by_number: dict[str, list[Text]] = {}
+        self._remember()
 
     def create(self, account: str, body: bytes) -> Answer:
         """POST …/Messages.json: 201 and the message, or Twilio's refusal."""
@@ -123,12 +128,35 @@ class Texts:
         if form.get("ScheduleType") == "fixed":
             status = "scheduled"
         text = Text("SM" + new_id(), account, self._state.clock(), form, status)
-        self.keep(text)
-        self._state.accept(API, text.sid, [text.message_id], orjson.dumps(form))
+        self._keep(text)
+        kept = orjson.dumps({**form, "AccountSid": account})
+        self._state.accept(API, text.sid, [text.message_id], kept)
         return as_json(201, text.told())
 
-    def keep(self, text: Text) -> None:
-        """Remember a message."""
+    def update(self, sid: str, body: bytes) -> Answer:
+        """POST …/Messages/{sid}.json: a scheduled message is cancelled, no other one can be."""
+        text = self._by_sid.get(sid)
+        if text is None:
+            return refusal(20404, 404)
+        if dict(parse_qsl(body.decode())).get("Status") != "canceled":
+            return refusal(20001)
+        if text.status != "scheduled":
+            return refusal(30409, 409)
+        text.status = "canceled"
+        now = self._state.clock()
+        self._state.journal.write(now, API, sid, [text.message_id], kind=Kind.CANCELLED)
+        return as_json(200, text.told())
+
+    def _remember(self) -> None:
+        """What an earlier sandbox in the same folder accepted."""
+        for entry in read(self._state.journal.folder):
+            if entry.api == API and entry.kind is Kind.ACCEPTED:
+                form = request_of(self._state.journal.folder, entry)
+                if form:
+                    account = form.pop("AccountSid", "")
+                    self._keep(Text(entry.provider_id, account, entry.at, form, "sent"))
+
+    def _keep(self, text: Text) -> None:
         self._by_sid[text.sid] = text
         self._by_number.setdefault(text.form["To"], []).append(text)
 
