@@ -12,6 +12,9 @@ from typing import Protocol, Self
 
 from antiphon.message.content import Email, Personal, Sms
 
+MESSAGE_ARGUMENT = "antiphon_message"  # under this name a provider keeps our message id
+BATCH_REFUSED = "batch refused"  # evidence of TRY_LATER: certainly not sent; send it alone
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -93,8 +96,9 @@ class Access:
     """How an account is reached: what its adapter is opened with.
 
     `secrets`: by the names in the adapter's SECRETS. `options`: texts, by the fields of its
-    Options, already checked. `callback_url`: where the provider may post what becomes of a
-    message; empty where we have no public address. `folder`: of the local outbox.
+    Options, already checked. `callback_url`: our public address, below which the provider may post
+    what becomes of a message (/twilio/status); empty where we have none. `folder`: of the local
+    outbox.
     """
 
     name: str
@@ -139,7 +143,8 @@ class Provider(Protocol):
         """One request: at most `batch_size` messages, which have one skeleton, or one message.
 
         One outcome for each message, in their order; never raises for a message. No retry
-        within: what is certain not to have left is answered TRY_LATER.
+        within: what is certain not to have left is answered TRY_LATER. Where evidence begins with
+        BATCH_REFUSED, the message goes on alone. Cancelled, it may or may not have sent.
         """
         ...
 

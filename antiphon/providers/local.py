@@ -7,8 +7,9 @@ the same message always has the same place, so that writing it again changes not
 import os
 import re
 from base64 import encodebytes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime, formataddr
@@ -16,9 +17,14 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Self
 
+from antiphon.campaigns.models import Model
 from antiphon.message.content import Email, Personal, Sms
-from antiphon.providers import Capabilities, LookUp, Outcome, OutcomeKind, Outgoing
+from antiphon.providers import Access, Capabilities, LookUp, Outcome, OutcomeKind, Outgoing
 
+CAPABILITIES = Capabilities(
+    frozenset({"email", "sms"}), 1_000, LookUp.CERTAIN, reaches_people=False
+)
+SECRETS: Mapping[str, str] = {}
 RETRY_AFTER = timedelta(minutes=5)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _NUMBER = re.compile(r"\+[1-9][0-9]{5,14}")
@@ -27,16 +33,28 @@ _OUTSIDE_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>()
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+class Options(Model):
+    """Nothing can be told."""
+
+
+def open_account(access: Access) -> "LocalOutbox":
+    """The outbox below `access.folder`."""
+    outbox = LocalOutbox(access.folder, access.channel, name=access.name)
+    size = min(access.batch, outbox.capabilities.batch_size)
+    outbox.capabilities = replace(outbox.capabilities, batch_size=size)
+    return outbox
+
+
 class LocalOutbox:
     """A provider that writes files. `durable`: flushed to the disk before they count as written."""
 
-    name = "local"
-    capabilities = Capabilities(
-        frozenset({"email", "sms"}), 1_000, LookUp.CERTAIN, reaches_people=False
-    )
+    capabilities = CAPABILITIES
 
-    def __init__(self, folder: str | Path, channel: str, *, durable: bool = False) -> None:
+    def __init__(
+        self, folder: str | Path, channel: str, *, durable: bool = False, name: str = "local"
+    ) -> None:
         self.folder, self.channel, self._durable = Path(folder), channel, durable
+        self.name = name
         self._ending = {"email": ".eml", "sms": ".txt"}[channel]
 
     async def send(self, batch: Sequence[Outgoing], now: datetime) -> list[Outcome]:

@@ -1,0 +1,214 @@
+"""Twilio: SMS, one request a message, by the SDK over a pool of connections of our own.
+
+The SDK's own asynchronous client waits for ever, replays POSTs when told to retry, and mixes up
+answers without its pool (docs/providers.md): none of that is used.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Any, Self
+from urllib.parse import quote, urlsplit
+
+import phonenumbers
+from pydantic import AfterValidator, Field
+
+from antiphon.campaigns.models import Model
+from antiphon.campaigns.scalars import Flag, Line, Whole
+from antiphon.message.content import Sms
+from antiphon.providers import (
+    Access,
+    Capabilities,
+    LookUp,
+    Outcome,
+    OutcomeKind,
+    Outgoing,
+)
+
+if TYPE_CHECKING:
+    from antiphon.providers.transport import Transport
+
+CAPABILITIES = Capabilities(frozenset({"sms"}), 1, LookUp.FOUND, reaches_people=True)
+SECRETS: Mapping[str, str] = {"account": "TWILIO_ACCOUNT_SID", "token": "TWILIO_AUTH_TOKEN"}
+URL = "https://api.twilio.com"
+LONGEST = 1600  # characters of a text
+LONGEST_VALIDITY = 36_000  # seconds
+CALLBACK_PATH = "/twilio/status"
+RETRIES = "#rc=3&rp=all"  # Twilio repeats a lost callback thrice; the fragment is not signed
+EARLIER = timedelta(minutes=2)  # their clock and ours may differ by so much
+_NUMBER = re.compile(r"\+[1-9][0-9]{5,14}")
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+def _service(text: str) -> str:
+    if not re.fullmatch(r"MG[0-9a-fA-F]{32}", text):
+        raise ValueError("write the Messaging Service's SID, MG and 32 hexadecimal digits")
+    return text
+
+
+class Options(Model):
+    """What settings.yaml may say of a Twilio account."""
+
+    messaging_service: Annotated[Line, AfterValidator(_service)] | None = Field(
+        default=None, description="SID of the Messaging Service that sends; absent: sms_from"
+    )
+    callbacks: Flag = Field(
+        default=True, description="Twilio tells links.base_url what becomes of each message"
+    )
+    longest_validity: Whole = Field(
+        default=LONGEST_VALIDITY,
+        ge=60,
+        le=LONGEST_VALIDITY,
+        description="Seconds for which Twilio may try, at most; never beyond a message's expiry",
+    )
+
+
+def open_account(access: Access, *, reaches_people: bool = True) -> "Twilio":
+    """An account, without a connection yet; raises ValueError for credentials that are none."""
+    if not re.fullmatch(r"AC[0-9a-fA-F]{32}", access.secrets["account"]):
+        raise ValueError("its account is not an account SID, AC and 32 hexadecimal digits.")
+    capabilities = replace(CAPABILITIES, reaches_people=reaches_people)
+    return Twilio(access, Options.model_validate(dict(access.options)), capabilities)
+
+
+class Twilio:
+    """One account; see Provider."""
+
+    channel = "sms"
+
+    def __init__(self, access: Access, options: Options, capabilities: Capabilities) -> None:
+        self.name, self.capabilities = access.name, capabilities
+        self._access, self._options = access, options
+        self._transport: Transport | None = None
+        is_ours = not reaches_out(access.url or URL)
+        told = options.callbacks and access.callback_url
+        self._callback = ""
+        if told and (is_ours or can_be_called(access.callback_url)):
+            self._callback = f"{access.callback_url}{CALLBACK_PATH}"
+
+    async def __aenter__(self) -> Self:
+        """Loads what it needs; nothing is connected yet."""
+        from twilio.rest import Client  # noqa: PLC0415 - not for `check`
+
+        from antiphon.providers import twilio_answers, twilio_client  # noqa: PLC0415
+        from antiphon.providers.transport import Transport  # noqa: PLC0415
+
+        access = self._access
+        self._answers = twilio_answers
+        url = access.url or URL
+        self._transport = Transport(url, access.at_once, access.time_out)
+        self._http = twilio_client.PooledClient(self._transport)
+        self._sdk = Client(
+            access.secrets["account"], access.secrets["token"], http_client=self._http
+        )
+        self._sdk.api.base_url = url
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes the connections."""
+        if self._transport is not None:
+            await self._transport.__aexit__()
+
+    async def send(self, batch: Sequence[Outgoing], now: datetime) -> list[Outcome]:
+        """One message; what else is in the batch goes on alone. See Provider.send."""
+        outcomes = [await self._send(message, now) for message in batch[:1]]
+        return outcomes + [self._answers.alone(message.message_id) for message in batch[1:]]
+
+    async def _send(self, message: Outgoing, now: datetime) -> Outcome:
+        trouble = unfit(message)
+        if trouble:
+            return Outcome(message.message_id, OutcomeKind.REFUSED, trouble)
+        left = int((message.expires_at - now).total_seconds())
+        if left < 1:
+            return Outcome(
+                message.message_id, OutcomeKind.TRY_LATER, "it has expired", retry_at=now
+            )
+        assert isinstance(message.content, Sms)
+        asked: dict[str, Any] = {
+            "to": message.to,
+            "body": message.content.text,
+            "validity_period": min(left, self._options.longest_validity),
+        }
+        if self._options.messaging_service:
+            asked["messaging_service_sid"] = self._options.messaging_service
+        else:
+            asked["from_"] = message.sender
+        if self._callback:
+            asked["status_callback"] = (
+                f"{self._callback}?m={quote(message.message_id, safe='')}{RETRIES}"
+            )
+        try:
+            created = await self._sdk.messages.create_async(**asked)
+        except Exception as error:
+            return self._answers.failed(message.message_id, error, now)
+        return self._answers.created(message.message_id, created)
+
+    async def lookup(self, message: Outgoing, since: datetime, now: datetime) -> Outcome | None:
+        """Whether Twilio lists a message to that number with that text, made since the claim.
+
+        The list is no proof of absence: it may lag behind.
+        """
+        if unfit(message) or not isinstance(message.content, Sms):
+            return None
+        try:
+            listed = await self._sdk.messages.list_async(to=message.to, limit=100, page_size=100)
+        except Exception:
+            return None
+        skew = (self._http.date or now) - now
+        earliest = since + skew - EARLIER
+        for one in listed:
+            if one.date_created is None or one.date_created < earliest:
+                continue
+            if one.body == message.content.text and str(one.direction).startswith("outbound"):
+                return self._answers.created(message.message_id, one, "found in Twilio's list")
+        return None
+
+    async def probe(self) -> list[str]:
+        """Whether the credentials open an account that may send."""
+        try:
+            account = await self._sdk.api.accounts(self._access.secrets["account"]).fetch_async()
+        except Exception as error:
+            return [self._answers.trouble(error)]
+        if account.status != "active":
+            return [f"The Twilio account is {account.status}: see its console."]
+        return []
+
+
+def unfit(message: Outgoing) -> str:
+    """Why Twilio would refuse the message; empty where it would not."""
+    content = message.content
+    if not isinstance(content, Sms):
+        return "not a message for SMS"
+    if not content.text.strip():
+        return "its text is empty"
+    if len(content.text) > LONGEST:
+        return f"its text has more than {LONGEST:,} characters"
+    if _HALF.search(content.text):
+        return "its text holds half a character"
+    return "" if is_number(message.to) else "not a telephone number in E.164"
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a number in E.164 that can exist."""
+    if not _NUMBER.fullmatch(text):
+        return False
+    try:
+        return bool(phonenumbers.is_possible_number(phonenumbers.parse(text)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def reaches_out(url: str) -> bool:
+    """Whether an address lies outside this machine and its network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".local", ".internal"))
+
+
+def can_be_called(url: str) -> bool:
+    """Whether Twilio can post there: from outside, and no underscore in the host's name."""
+    return reaches_out(url) and "_" not in (urlsplit(url).hostname or "")
