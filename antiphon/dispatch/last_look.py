@@ -1,9 +1,10 @@
-"""The last look before a message leaves: what the ledger learnt since it was planned."""
+"""The last look before a message leaves: suppression, consent, and the policy on the real time."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from antiphon import keys
+from antiphon.dispatch.judging import Postponed, postponed
 from antiphon.ledger import Message, Outcome
 from antiphon.project import Project
 from antiphon.states import MessageState
@@ -19,10 +20,22 @@ def stopped(
         **_suppressed(project, channel, claimed),
         **dict(_objecting(project, channel, claimed)),
     }
-    return {
+    found = {
         message_id: Outcome(message_id, MessageState.WITHDRAWN, {"reason": reason})
         for message_id, reason in reasons.items()
     }
+    asked = [message for message in claimed if message.message_id not in found]
+    return found | {
+        message_id: _outcome(message_id, told)
+        for message_id, told in postponed(project, asked, now).items()
+    }
+
+
+def _outcome(message_id: str, told: Postponed) -> Outcome:
+    evidence = {"rule": told.rule, "reason": f"forbidden now, later than planned: {told.rule}"}
+    if told.until is None:
+        return Outcome(message_id, MessageState.WITHDRAWN, evidence)
+    return Outcome(message_id, MessageState.PLANNED, evidence, not_before=told.until)
 
 
 def _suppressed(project: Project, channel: str, claimed: Sequence[Message]) -> dict[str, str]:

@@ -49,30 +49,26 @@ class Neighbours:
         customer_ids: Collection[str],
         since: datetime,
         planned_after: datetime,
-        but: Collection[str],
+        but: Collection[int],
     ) -> list[Neighbour]:
         """What these people were or will be sent after `since`, of what was planned for a moment
-        after `planned_after` (which keeps it quick); without the messages `but`."""
+        after `planned_after` (which keeps it quick); without what was last changed by one of the
+        revisions `but`."""
         with reading(self._engine) as connection:
             query = select(*_COLUMNS, messages.c.left_at).where(
                 messages.c.customer_id.in_(listed(connection, customer_ids)),
                 messages.c.planned_at > planned_after,
+                messages.c.revision.not_in(but),
                 _THERE,
-                _AT > since,
+                since < _AT,
             )
-            own = set(but)
-            rows = connection.execute(query)
-            return [_neighbour(row) for row in rows if row[0] not in own]
+            return [_neighbour(row) for row in connection.execute(query)]
 
-    def of(
-        self, customer_ids: Collection[str], now: datetime, but: Collection[str]
-    ) -> list[Neighbour]:
+    def of(self, customer_ids: Collection[str], now: datetime) -> list[Neighbour]:
         """All that was said to these people and all that they will be sent by released runs,
-        without the messages `but` and without what is overdue: that is judged when it leaves."""
+        without what is overdue: that is judged when it leaves."""
         with reading(self._engine) as connection:
-            is_to_come = and_(
-                messages.c.not_before > now, runs.c.released_at.is_not(None)
-            )
+            is_to_come = and_(messages.c.not_before > now, runs.c.released_at.is_not(None))
             query = (
                 select(*_COLUMNS, messages.c.left_at)
                 .join(runs, runs.c.run_id == messages.c.run_id)
@@ -82,9 +78,7 @@ class Neighbours:
                     or_(messages.c.state != MessageState.PLANNED, is_to_come),
                 )
             )
-            own = set(but)
-            rows = connection.execute(query)
-            return [_neighbour(row) for row in rows if row[0] not in own]
+            return [_neighbour(row) for row in connection.execute(query)]
 
 
 def _neighbour(row: Sequence[object]) -> Neighbour:

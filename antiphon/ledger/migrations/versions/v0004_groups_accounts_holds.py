@@ -60,6 +60,9 @@ def _create_groups() -> None:
         "UPDATE messages SET group_id = (SELECT g.group_id FROM message_groups AS g "  # noqa: S608
         f"WHERE {same}) WHERE {UNDECIDED}"
     )
+    op.drop_index("ix_messages_customer_id", "messages")
+    # with the moment: what somebody is sent these days is asked of every batch that leaves
+    op.create_index("ix_messages_customer", "messages", ["customer_id", "planned_at"])
     op.drop_index("ix_messages_planned", "messages")
     op.create_index(
         "ix_messages_waiting",
