@@ -37,6 +37,7 @@ from antiphon.campaigns.places import Path, Positions
 from antiphon.campaigns.rhythm import rhythm_problems
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import touches
+from antiphon.check_accounts import AccountsCheck
 from antiphon.check_conditions import ConditionsCheck
 from antiphon.check_policy import PolicyCheck
 from antiphon.check_sources import SourcesCheck
@@ -121,6 +122,7 @@ class _Checker:
                 SETTINGS, ("ledger", "url_from"), message, hint, at_key=True
             )
         yield from self._repeated(SETTINGS, ("business", "languages"), settings.business.languages)
+        yield from AccountsCheck(settings, self.positions).problems()
 
     def _policy(self) -> Iterator[Problem]:
         policy = self.drafted.get(POLICY, Policy)

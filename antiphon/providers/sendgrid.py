@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from antiphon.campaigns.models import Model
 from antiphon.campaigns.scalars import Flag, Line
@@ -53,6 +53,12 @@ def _groups(text: object) -> dict[str, int]:
     return found
 
 
+def _pool(text: str) -> str:
+    if not 2 <= len(text) <= 64:
+        raise ValueError("write the name of an IP pool, 2 to 64 characters")
+    return text
+
+
 class Options(Model):
     """What settings.yaml may say of a SendGrid account."""
 
@@ -66,8 +72,8 @@ class Options(Model):
     sandbox_mode: Flag = Field(
         default=False, description="yes: SendGrid checks each request and sends nothing"
     )
-    ip_pool: Line | None = Field(
-        default=None, min_length=2, max_length=64, description="Pool of sending addresses"
+    ip_pool: Annotated[Line, AfterValidator(_pool)] | None = Field(
+        default=None, description="Pool of sending addresses"
     )
 
 
