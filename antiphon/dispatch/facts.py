@@ -72,18 +72,6 @@ def needs_of(project: Project, moment: Moment, *, asks_times: bool) -> Needs:
     )
 
 
-def households_of(project: Project, customer_ids: Collection[str]) -> dict[str, str]:
-    """Customer → household, of these people and of all who share theirs; not of who lives alone."""
-    shared = "SELECT customer_id, household_id FROM households WHERE since_day IS NOT NULL"
-    with project.lake.session(tables={ASKED: _ids(customer_ids)}) as session:
-        return dict(
-            session.rows(
-                f"{shared} AND household_id IN (SELECT household_id FROM ({shared}) "
-                f"WHERE customer_id IN (FROM {ASKED}))"
-            )
-        )
-
-
 def people_of(
     project: Project, customer_ids: Collection[str], needs: Needs
 ) -> Mapping[str, Mapping[str, object]]:

@@ -6,20 +6,22 @@ query of the ledger tells. Two messages for one person that are about to leave a
 never both pass: each sees the other's claim, which was committed first.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
 
+from antiphon.campaigns.conversions import Calendar
 from antiphon.clock import business_day
-from antiphon.dispatch.facts import households_of, needs_of, people_of
+from antiphon.dispatch.facts import needs_of, people_of
+from antiphon.dispatch.households import households
 from antiphon.keys import number
 from antiphon.ledger import Message, Neighbour, Run
 from antiphon.policy.lateness import CONTACTS, Lateness, Verdict
-from antiphon.policy.moment import Moment, microseconds
+from antiphon.policy.moment import MICROSECOND, Moment, microseconds
 from antiphon.project import Project
 from antiphon.states import MessageState
 
@@ -30,7 +32,7 @@ LONGEST_LIFE = timedelta(days=14)  # of a message; longer where a campaign says 
 SOON = (30, 90)  # seconds until a message is tried again that another one was in the way of
 ANOTHER = "another message to the same person is leaving"
 POLICY = ("config/policy.yaml", "config/packs/")
-EPOCH_US = timedelta(microseconds=1)
+NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,15 @@ def postponed(project: Project, claimed: Sequence[Message], now: datetime) -> di
 
 @dataclass(frozen=True, slots=True)
 class _Near:
-    """Something else for the same household: when it left, or is to."""
+    """Something else for the same household: when it was meant to leave, and when it did or is
+    to."""
 
     message_id: str
+    run_id: str
+    campaign: str
+    planned_at: datetime
     at: datetime
-    is_to_come: bool
+    is_to_come: bool = False
 
 
 class _Look:
@@ -78,13 +84,16 @@ class _Look:
         needs = needs_of(self._project, self._moment, asks_times=bool(changed))
         people = {message.customer_id for message in claimed}
         is_shared = needs.households or any(m.unit != m.customer_id for m in claimed)
-        homes = households_of(self._project, people) if is_shared else {}
+        homes = households(self._project).of(people) if is_shared else {}
         near = self._near(claimed, runs, people | set(homes), homes)
         asked = [
             message
             for message in claimed
             if self._is_disturbed(message, late, runs, near[_home(message.customer_id, homes)])
-            or (message.message_id in late and (message.run_id in changed or self._is_bounded()))
+            or (
+                message.message_id in late
+                and (message.run_id in changed or self._is_bounded(message))
+            )
         ]
         if not asked:
             return {}
@@ -101,10 +110,14 @@ class _Look:
         is_other_day = _quarter(self._now) != _quarter(planned)
         return self._now - planned > ON_TIME or (self._now > planned and is_other_day)
 
-    def _is_bounded(self) -> bool:
-        """Whether to leave late may be wrong by itself: so long after another campaign at most."""
+    def _is_bounded(self, message: Message) -> bool:
+        """Whether to leave late may be wrong by itself: at most so long after another campaign."""
         day = self._moment.business_day
-        return any(rule.within and rule.holds_on(day) for rule in self._policy.sequences)
+        campaign = self._project.configuration.campaigns.get(message.campaign)
+        return any(
+            rule.within and rule.holds_on(day) and (campaign is None or rule.concerns(campaign))
+            for rule in self._policy.sequences
+        )
 
     def _near(
         self,
@@ -117,15 +130,26 @@ class _Look:
         lives = [one.expires_after for one in self._project.configuration.campaigns.values()]
         since = min(run.as_of for run in runs.values()) - CLOCKS_DIFFER
         found: dict[str, list[_Near]] = {}
-        for message in claimed:
-            beside = found.setdefault(_home(message.customer_id, homes), [])
-            beside.append(_Near(message.message_id, self._now, is_to_come=False))
-        for one in self._project.ledger.neighbours.since(
+        for one in claimed:
+            beside = found.setdefault(_home(one.customer_id, homes), [])
+            beside.append(
+                _Near(one.message_id, one.run_id, one.campaign, one.planned_at, self._now)
+            )
+        for other in self._project.ledger.neighbours.since(
             people, since, since - max([LONGEST_LIFE, *lives]), {one.revision for one in claimed}
         ):
-            mates = found.get(_home(one.customer_id, homes))
+            mates = found.get(_home(other.customer_id, homes))
             if mates is not None:
-                mates.append(_Near(one.message_id, one.contact_at, is_to_come=one.left_at is None))
+                mates.append(
+                    _Near(
+                        other.message_id,
+                        other.run_id,
+                        other.campaign,
+                        other.planned_at,
+                        other.contact_at,
+                        is_to_come=other.left_at is None,
+                    )
+                )
         return found
 
     def _is_disturbed(
@@ -141,10 +165,65 @@ class _Look:
         known = runs[message.run_id].as_of - CLOCKS_DIFFER
         is_late = message.message_id in late
         return any(
-            one.at > known and (is_late or not one.is_to_come)
+            self._is_new_beside(one, message, runs[message.run_id], is_late=is_late)
             for one in near
             if one.message_id != message.message_id
+            and one.at > known
+            and (is_late or not one.is_to_come)
         )
+
+    def _is_new_beside(self, one: _Near, message: Message, run: Run, *, is_late: bool) -> bool:
+        """Whether the two stand to each other otherwise than any run has judged them.
+
+        Of too many in one window, the last to leave is either the last by plan, and so has come
+        nearer to the first than the window is long; or it has changed places with the last.
+        """
+        if message.not_before > message.planned_at:  # it was moved: nobody knows what runs saw
+            return True
+        if is_late and one.run_id != message.run_id:
+            other = _run(self._project, one.run_id)
+            if other.as_of >= run.as_of:  # what is exempt is planned whatever there is
+                return True
+        planned, real = message.planned_at - one.planned_at, self._now - one.at
+        if (planned > NO_TIME) != (real > NO_TIME) and planned:
+            return True
+        if any((abs(planned) < per) != (abs(real) < per) for per in self._windows(message, one)):
+            return True
+        moved = ((message.planned_at, self._now), (one.planned_at, one.at))
+        return any(self._is_other_day(before, after) for before, after in moved)
+
+    def _windows(self, message: Message, one: _Near) -> Iterator[timedelta]:
+        yield from self._lengths
+        campaign = self._project.configuration.campaigns.get(message.campaign)
+        if campaign and campaign.repeat_after and one.campaign == message.campaign:
+            yield campaign.repeat_after
+
+    @cached_property
+    def _lengths(self) -> tuple[timedelta, ...]:
+        """Of all rolling windows that the policy has today."""
+        policy, day = self._policy, self._moment.business_day
+        lengths = [
+            *((cap, cap.per) for cap in policy.caps),
+            *((gap, gap.at_least) for gap in policy.gaps),
+            *((ratio, ratio.per) for ratio in policy.ratios),
+            *((exclusion, exclusion.per) for exclusion in policy.exclusions),
+            *((sequence, sequence.wait) for sequence in policy.sequences),
+            *((sequence, sequence.within) for sequence in policy.sequences),
+        ]
+        found = {per for rule, per in lengths if isinstance(per, timedelta) and rule.holds_on(day)}
+        return tuple(sorted(found))
+
+    @cached_property
+    def _follows_calendars(self) -> bool:
+        day = self._moment.business_day
+        return any(isinstance(cap.per, Calendar) and cap.holds_on(day) for cap in self._policy.caps)
+
+    def _is_other_day(self, planned: datetime, real: datetime) -> bool:
+        """Whether it may be another day now: of the business or, where a rule goes by these, on
+        the calendar of whoever."""
+        if self._follows_calendars and _quarter(planned) != _quarter(real):
+            return True
+        return business_day(planned, self._moment.zone) != business_day(real, self._moment.zone)
 
     def _refused(
         self,
@@ -237,7 +316,7 @@ def _one_each(
 
 
 def _quarter(moment: datetime) -> int:
-    return microseconds(moment) // (QUARTER // EPOCH_US)
+    return microseconds(moment) // (QUARTER // MICROSECOND)
 
 
 def _postponed(verdict: Verdict) -> Postponed:

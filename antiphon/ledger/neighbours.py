@@ -14,7 +14,7 @@ from antiphon.states import OCCURRENCE_STATES, MessageState
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """A contact or control row of somebody. `contact_at`: when it left or may have left, else when
-    it is planned to; `left_at` is null where it has not."""
+    it is to; `planned_at`: when it was meant to; `left_at` is null where it has not."""
 
     message_id: str
     run_id: str
@@ -27,6 +27,7 @@ class Neighbour:
     category: str
     state: MessageState
     contact_at: datetime
+    planned_at: datetime
     left_at: datetime | None
 
 
@@ -35,6 +36,7 @@ _COLUMNS = [
     messages.c[name]
     for name in ("message_id", "run_id", "customer_id", "unit", "campaign", "step", "anchor")
 ] + [messages.c.channel, messages.c.category, messages.c.state, _AT.label("contact_at")]
+_COLUMNS += [messages.c.planned_at, messages.c.left_at]
 _THERE = messages.c.state.in_(sorted(OCCURRENCE_STATES))
 
 
@@ -55,7 +57,7 @@ class Neighbours:
         after `planned_after` (which keeps it quick); without what was last changed by one of the
         revisions `but`."""
         with reading(self._engine) as connection:
-            query = select(*_COLUMNS, messages.c.left_at).where(
+            query = select(*_COLUMNS).where(
                 messages.c.customer_id.in_(listed(connection, customer_ids)),
                 messages.c.planned_at > planned_after,
                 messages.c.revision.not_in(but),
@@ -70,7 +72,7 @@ class Neighbours:
         with reading(self._engine) as connection:
             is_to_come = and_(messages.c.not_before > now, runs.c.released_at.is_not(None))
             query = (
-                select(*_COLUMNS, messages.c.left_at)
+                select(*_COLUMNS)
                 .join(runs, runs.c.run_id == messages.c.run_id)
                 .where(
                     messages.c.customer_id.in_(listed(connection, customer_ids)),
