@@ -16,7 +16,7 @@ from jinja2 import nodes
 from jinja2.compiler import has_safe_repr
 from jinja2.nodes import EvalContext
 from jinja2.sandbox import SandboxedEnvironment
-
+from markupsafe import Markup
 
 _MADE_OF_PARTS = (
     *(nodes.CondExpr, nodes.BinExpr, nodes.UnaryExpr, nodes.Compare, nodes.Concat),
@@ -104,7 +104,7 @@ class Folding:
             return node
         if isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
             found = self._variable(self.meaning(node, names), "…")
-            return found if isinstance(found, nodes.Name) else self._folded(found)
+            return self._folded(found) if isinstance(node, nodes.Getattr | nodes.Getitem) else found
         if isinstance(node, nodes.Call):
             return self._call(node, names)
         if isinstance(node, nodes.CondExpr) and node.expr2 is not None:
@@ -131,7 +131,8 @@ class Folding:
                 return self._field(node, whole, argument.value)
             if isinstance(argument, nodes.Const) and isinstance(whole, nodes.List | nodes.Tuple):
                 try:
-                    return whole.items[argument.value]
+                    item: nodes.Expr = whole.items[argument.value]
+                    return item
                 except (IndexError, TypeError):
                     raise Unsplittable("an item that is not there") from None
             return nodes.Getitem(self._variable(whole, "…"), argument, "load", lineno=node.lineno)
@@ -181,6 +182,8 @@ class Folding:
 
     def _folded(self, node: nodes.Expr) -> nodes.Expr:
         """As Jinja's own optimizer does it; what fails or depends on a message stays."""
+        if isinstance(node, nodes.Concat) and any(map(_is_markup, node.nodes)):
+            raise Unsplittable("markup joined to a constant")  # which the optimizer would forget
         try:
             value = node.as_const(self._evaluation)
         except Exception:  # `Impossible`, or whatever a filter raises: at run time it will again
@@ -204,3 +207,7 @@ class Folding:
     def inherited(self, parent: ParentOf) -> list[nodes.Node]:
         """The body of a block one layout up, as statements."""
         raise NotImplementedError
+
+
+def _is_markup(node: nodes.Expr) -> bool:
+    return isinstance(node, nodes.Const) and isinstance(node.value, Markup)

@@ -7,7 +7,7 @@ values are put into the page and into the text afterwards.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Marks are of one character, so that how many there are changes no width of a table.
 _FIRST, _LAST = 0x100000, 0x10FFFD
-_MARK = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
+MARK = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
+FIXED = 30_000  # from this place on marks stand for what is the same on every page
 _SHAPES = 4_096
 _HIDDEN = re.compile(r"<(style|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _WIDE = re.compile(" {3,}")  # columns of layout tables
@@ -43,16 +44,36 @@ class Recorder:
             if isinstance(value, Markup):  # what a macro or a parent block printed
                 return value
             self.values.append(str(self._printable(value)))
-            return _mark(len(self.values) - 1)
+            return _printed(len(self.values) - 1)
 
         return finalize
 
     def page_and_text(self, shape: str) -> tuple[str, str]:
         """The page with its values, escaped, and its text."""
         values, self.values = self.values, []
-        html = _filled(shape, [str(escape(value)) for value in values])
+        html = _filled(shape, list(map(escaped, values)))
         words = [" ".join(value.split()) for value in values]
         return html, _tidy(_filled(_shape_text(shape), words))
+
+
+def text_with_marks(shape: str, words: Mapping[str, str]) -> str:
+    """The text of a page with `words` in the places of these marks; other marks stay in it."""
+    return _tidy(MARK.sub(lambda found: words.get(found[0], found[0]), _shape_text(shape)))
+
+
+def escaped(value: str) -> str:
+    """A value as HTML."""
+    return str(escape(value))
+
+
+def mark(place: int) -> str:
+    """What stands for the value at a place."""
+    return chr(_FIRST + place)
+
+
+def place_of(found: str) -> int:
+    """The place that a mark stands for."""
+    return ord(found) - _FIRST
 
 
 def plain_text(html: str) -> str:
@@ -61,12 +82,12 @@ def plain_text(html: str) -> str:
 
 
 def _filled(shape: str, values: Sequence[str]) -> str:
-    return _MARK.sub(lambda mark: values[ord(mark[0]) - _FIRST], shape)
+    return MARK.sub(lambda found: values[place_of(found[0])], shape)
 
 
 @cache
-def _mark(place: int) -> Markup:
-    return Markup(chr(_FIRST + place))  # noqa: S704 (a mark of ours)
+def _printed(place: int) -> Markup:
+    return Markup(mark(place))  # noqa: S704 (nothing of anybody's)
 
 
 @lru_cache(_SHAPES)

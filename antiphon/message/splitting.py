@@ -9,6 +9,7 @@ with its plain rendering (message/skeleton.py): this here need not be trusted.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -322,12 +323,8 @@ class Splitter(Folding):
         if isinstance(target, nodes.Name):
             if target.name in names.pinned:
                 self._assign_to(names.pinned[target.name], value)
-            elif self._is_plain(value):
-                names[target.name] = value
             else:
-                variable = self.fresh()
-                self._assign_to(variable, value)
-                names[target.name] = load(variable)
+                names[target.name] = self._plain(value)
             return
         items = _listed(value)
         if not isinstance(target, nodes.Tuple) or not items or len(items) != len(target.items):
@@ -335,16 +332,21 @@ class Splitter(Folding):
         for one, item in zip(target.items, items, strict=True):
             self._bind(one, item, names)
 
-    def _is_plain(self, value: nodes.Expr) -> bool:
-        """Whether it may be written in several places: nothing is worked out anew, or may fail,
-        or will have changed by then."""
+    def _plain(self, value: nodes.Expr) -> nodes.Expr:
+        """The value as it may be written in several places: nothing of it is worked out anew,
+        may fail, or will have changed by then."""
         if isinstance(value, nodes.List | nodes.Tuple):
-            return all(map(self._is_plain, value.items))
-        if isinstance(value, nodes.Getattr):
-            return isinstance(value.node, nodes.Name) and self._is_plain(value.node)
-        if isinstance(value, nodes.Name):
-            return value.name not in self._changing
-        return isinstance(value, nodes.Const)
+            new = copy.copy(value)
+            new.items = [self._plain(item) for item in value.items]
+            return new
+        root = value.node if isinstance(value, nodes.Getattr) else value
+        if isinstance(root, nodes.Name) and root.name not in self._changing:
+            return value
+        if isinstance(value, nodes.Const):
+            return value
+        variable = self.fresh()
+        self._assign_to(variable, value)
+        return load(variable)
 
     def _assign_to(self, variable: str, value: nodes.Expr) -> None:
         target = nodes.Name(variable, "store", lineno=value.lineno)

@@ -1,6 +1,7 @@
 """Templates of messages: checked, compiled once per message, variant, language and channel."""
 
 import json
+import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from threading import Lock
@@ -16,11 +17,12 @@ from antiphon.keys import digest
 from antiphon.message import checking
 from antiphon.message.content import Email, Personal, Sms
 from antiphon.message.expressions import Sources, Survey
+from antiphon.message.folding import Unsplittable
 from antiphon.message.links import Links
 from antiphon.message.packing import Given
 from antiphon.message.pages import Pages, Place, TemplateFault
 from antiphon.message.shapes import Fields, Leaf, Value
-from antiphon.message.skeleton import as_personal
+from antiphon.message.skeleton import Split, split_of
 from antiphon.message.survey import Surveyor
 from antiphon.message.tagging import Tags, site_of
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
@@ -36,6 +38,7 @@ from antiphon.message.values import (
 
 BUNDLE_VERSION = 1
 COMPANY_FIELDS = ("name", "postal_address", "website", "email_from", "email_from_name", "sms_from")
+log = logging.getLogger("antiphon.message")
 _ANYTHING_GIVEN = Given()
 _BLANKS = re.compile("[\u00a0\u202f\u2009]")  # what Babel writes between number and currency
 
@@ -83,6 +86,7 @@ class Templates:
         self._surveys: dict[tuple[str, str, Given], Survey] = {}
         self._hashes: dict[str, str] = {}
         self._rendering = Lock()  # recorders and pages are shared by all threads
+        self._splits: dict[tuple[Place, tuple[Any, ...]], Split | None] = {}
         self.tags = tags
         self.pages = Pages(
             self.tree,
@@ -217,7 +221,7 @@ class Templates:
             subject=" ".join(subject.split()),
             html=html,
             text=derived or text.strip() + "\n",
-            headers=links.headers if values["campaign"]["category"] != "service" else {},
+            headers=_headers(values, links),
         )
 
     def personal(
@@ -233,9 +237,46 @@ class Templates:
         An Email where it cannot be told apart, or not within the limits of a batch. Raises as
         `render` does.
         """
+        place = Place(message, variant, self.language(language), Part.HTML)
+        key = (place, tuple(values["campaign"].values()))
+        if key not in self._splits:
+            self._splits[key] = self._split(place, values["campaign"])
+        split = self._splits[key]
+        made: Personal | None = None
+        if split is not None:
+            try:
+                with self._rendering:
+                    made = split.personal(self._context(values, links), _headers(values, links))
+                    is_due = split.is_due
+            except Exception:  # whatever it is: `render` needs no skeleton, and says it better
+                log.debug("templates/%s/: an e-mail beside its batch", message)
+            if made is not None and not is_due:
+                return made
         email = self.render(message, variant, language, "email", values, links)
         assert isinstance(email, Email)
-        return as_personal(email)
+        if made is None or made.whole() == email:
+            return made or email
+        log.warning("templates/%s/ is not sent in batches: its skeleton comes out wrong", message)
+        self._splits[key] = None
+        return email
+
+    def _split(self, place: Place, campaign: Mapping[str, Any]) -> Split | None:
+        """The skeleton for messages of one campaign; None where the templates have none."""
+        known = {
+            "company": self.company,
+            "campaign": {
+                name: clean(text)
+                for name, text in campaign.items()
+                if name in CAMPAIGN_FIELDS and isinstance(text, str)
+            },
+        }
+        try:
+            return split_of(self.pages, place, known)
+        except Unsplittable as reason:
+            log.info("templates/%s/ is not sent in batches: %s", place.message, reason)
+        except Exception:  # a template that fails does so in `render`, which says where
+            log.info("templates/%s/ is not sent in batches", place.message, exc_info=True)
+        return None
 
     def _context(self, values: Mapping[str, Any], links: Links) -> dict[str, object]:
         cell = values.get("cell", "")
@@ -337,6 +378,11 @@ class Templates:
         )
         templates.message = bundle["message"]
         return templates
+
+
+def _headers(values: Mapping[str, Any], links: Links) -> Mapping[str, str]:
+    """Those of marketing: RFC 8058."""
+    return links.headers if values["campaign"]["category"] != "service" else {}
 
 
 def _tags(settings: Settings) -> Tags | None:
