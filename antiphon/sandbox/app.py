@@ -13,12 +13,13 @@ from starlette.types import ASGIApp
 
 from antiphon.errors import UserFilesError
 from antiphon.sandbox import mail, mail_account, texts
-from antiphon.sandbox.answers import Answer
+from antiphon.sandbox.answers import Answer, as_json
 from antiphon.sandbox.failing import Failing
 from antiphon.sandbox.faults import parse_script
 from antiphon.sandbox.index import Index
 from antiphon.sandbox.mail_rules import Fault
 from antiphon.sandbox.mailbox import Mailbox
+from antiphon.sandbox.signing import EventSigner
 from antiphon.sandbox.state import State
 from antiphon.sandbox.texts import Texts
 
@@ -35,7 +36,7 @@ def create_app(state: State) -> ASGIApp:
     """
     index = Index(state.journal.folder)
     routes = [
-        *_twilio_routes(Texts(state)),
+        *_twilio_routes(state, Texts(state)),
         *_sending_routes(state),
         *_account_routes(state, index),
         *Mailbox(index).routes(),
@@ -45,20 +46,25 @@ def create_app(state: State) -> ASGIApp:
     return Failing(Starlette(routes=routes, middleware=[guard]), state.faults)
 
 
-def _twilio_routes(listed: Texts) -> list[Route]:
+def _twilio_routes(state: State, listed: Texts) -> list[Route]:
     def account(request: Request) -> str:
         return str(request.path_params["account"])
 
     return [
-        _twilio("/Messages.json", "POST", lambda r, body: listed.create(account(r), body)),
-        _twilio("/Messages.json", "GET", lambda r, _: listed.list(account(r), r.query_params)),
-        _twilio("/Messages/{sid}.json", "GET", lambda r, _: listed.fetch(r.path_params["sid"])),
+        _twilio(state, "/Messages.json", "POST", lambda r, body: listed.create(account(r), body)),
         _twilio(
+            state, "/Messages.json", "GET", lambda r, _: listed.list(account(r), r.query_params)
+        ),
+        _twilio(
+            state, "/Messages/{sid}.json", "GET", lambda r, _: listed.fetch(r.path_params["sid"])
+        ),
+        _twilio(
+            state,
             "/Messages/{sid}.json",
             "POST",
             lambda r, body: listed.update(r.path_params["sid"], body),
         ),
-        _twilio(".json", "GET", lambda r, _: texts.account_of(account(r))),
+        _twilio(state, ".json", "GET", lambda r, _: texts.account_of(account(r))),
     ]
 
 
@@ -96,6 +102,11 @@ def _account_routes(state: State, index: Index) -> list[Route]:
             lambda r, _: mail_account.globally_suppressed(state, r.path_params["email"]),
         ),
         _mail("/messages", "GET", lambda r, _: mail_account.activity(state, index, r.query_params)),
+        _mail(
+            "/user/webhooks/event/settings/signed",
+            "GET",
+            lambda *_: as_json(200, {"public_key": EventSigner(state.journal.folder).public_key}),
+        ),
         _mail("/scopes", "GET", lambda *_: mail_account.scopes()),
         _mail("/verified_senders", "GET", lambda *_: mail_account.senders(state)),
         _mail("/whitelabel/domains", "GET", lambda *_: mail_account.domains(state)),
@@ -115,12 +126,12 @@ def _mail(path: str, method: str, answer: Asked) -> Route:
     return Route(f"/v3{path}", endpoint, methods=[method])
 
 
-def _twilio(path: str, method: str, answer: Asked) -> Route:
+def _twilio(state: State, path: str, method: str, answer: Asked) -> Route:
     """A path of Twilio's, for those with its credentials."""
 
     async def endpoint(request: Request) -> Response:
         account = request.path_params["account"]
-        refused = texts.unauthorized(request.headers.get("authorization", ""), account)
+        refused = texts.unauthorized(state, request.headers.get("authorization", ""), account)
         try:
             return _response(refused or answer(request, await request.body()))
         except ValueError:

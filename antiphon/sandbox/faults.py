@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from antiphon.errors import UserFilesError
+from antiphon.sandbox.fates import Events
 
 
 class Do(StrEnum):
@@ -64,12 +65,16 @@ class Fault(BaseModel):
 
 
 class Script(BaseModel):
-    """Faults; of those that end a request the first one counts, delays come before it."""
+    """Faults; of those that end a request the first one counts, delays come before it.
+
+    `events`: what becomes of messages afterwards; without it nothing does.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 1
     faults: tuple[Fault, ...] = ()
+    events: Events | None = None
 
 
 class Faults:

@@ -19,8 +19,10 @@ from antiphon.errors import UserFilesError
 from antiphon.sandbox import journal
 from antiphon.sandbox.app import create_app
 from antiphon.sandbox.failing import TRANSPORT
+from antiphon.sandbox.fates import Events
 from antiphon.sandbox.faults import Faults, Script
 from antiphon.sandbox.journal import Entry, Journal
+from antiphon.sandbox.reporting import Reporter
 from antiphon.sandbox.state import State
 
 HOST = "127.0.0.1"
@@ -47,8 +49,10 @@ class Sandbox:
 
     def fail(self, *faults: dict[str, Any], seed: int = 1) -> None:
         """Play these faults from now on; none: all goes well again."""
-        script = Script.model_validate({"seed": seed, "faults": faults})
-        self.state.faults.load(script)
+        events = self.state.faults.script.events
+        self.state.faults.load(
+            Script.model_validate({"seed": seed, "faults": faults, "events": events})
+        )
 
 
 @contextlib.contextmanager
@@ -57,13 +61,15 @@ def running(
     *,
     port: int = 0,
     script: Script | None = None,
+    events_to: str = "",
     keeps_requests: bool = True,
     shows_activity: bool = True,
     clock: Clock = system_clock,
 ) -> Iterator[Sandbox]:
     """A sandbox in a thread of this process, stopped on the way out.
 
-    Without a folder its journal goes with it; `port` 0 takes a free one.
+    Without a folder its journal goes with it; `port` 0 takes a free one. `events_to`: a web server
+    on this machine that is told what becomes of the messages.
     """
     with contextlib.ExitStack() as stack:
         if folder is None:
@@ -71,6 +77,7 @@ def running(
         kept = stack.enter_context(Journal(folder, keeps_requests=keeps_requests))
         state = State(kept, Faults(script), clock, shows_activity=shows_activity)
         listener = stack.enter_context(listening(port))
+        stack.enter_context(_reporting(state, events_to))
         server = uvicorn.Server(_config(state))
         thread = threading.Thread(
             target=server.run, args=([listener],), name="antiphon-sandbox", daemon=True
@@ -88,8 +95,10 @@ def serve(
     *,
     port: int = PORT,
     script: Script | None = None,
+    events_to: str = "",
     keeps_requests: bool = True,
     shows_activity: bool = True,
+    sender: str = "news@example.com",
     clock: Clock = system_clock,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -101,9 +110,25 @@ def serve(
         Journal(folder, keeps_requests=keeps_requests) as kept,
         listening(port) as listener,
     ):
-        state = State(kept, Faults(script), clock, shows_activity=shows_activity)
-        ready(url_of(listener))
-        uvicorn.Server(_config(state)).run([listener])
+        state = State(kept, Faults(script), clock, shows_activity, sender)
+        with _reporting(state, events_to):
+            ready(url_of(listener))
+            uvicorn.Server(_config(state)).run([listener])
+
+
+@contextlib.contextmanager
+def _reporting(state: State, url: str) -> Iterator[None]:
+    """Fates are played meanwhile; an address to report to without shares of its own has the usual
+    ones."""
+    script = state.faults.script
+    if url and script.events is None:
+        state.faults.load(script.model_copy(update={"events": Events()}))
+    reporter = Reporter(state, url)
+    reporter.start()
+    try:
+        yield
+    finally:
+        reporter.stop()
 
 
 def listening(port: int) -> socket.socket:

@@ -29,6 +29,7 @@ class State:
 
     `sender`: the one address that may send. `batches`: batch_id → '', pause or cancel;
     `scheduled`: batch_id → its requests that wait (provider's id, unix seconds, our ids).
+    `texts`: SID → status and error by now. `tokens`: account → what signs Twilio's callbacks.
     `on_accepted` is told each request that was accepted, and its body as JSON.
     """
 
@@ -40,6 +41,8 @@ class State:
     suppressed: dict[str, dict[str, Suppressed]] = field(default_factory=dict)
     batches: dict[str, str] = field(default_factory=dict)
     scheduled: dict[str, list[tuple[str, int, list[str]]]] = field(default_factory=dict)
+    texts: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
     on_accepted: list[Accepted] = field(default_factory=list)
 
     def suppress(self, kind: str, address: str, reason: str = "", status: str = "") -> None:

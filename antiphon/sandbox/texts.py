@@ -70,7 +70,6 @@ class Text:
     created_at: datetime
     form: Mapping[str, str]
     status: str
-    error: int | None = None
     sent_at: datetime | None = None
 
     @property
@@ -79,8 +78,9 @@ class Text:
         query = urlsplit(self.form.get("StatusCallback", "")).query
         return next(iter(parse_qs(query).get(MARK, [])), "")
 
-    def told(self) -> dict[str, Any]:
-        """As the API shows it."""
+    def told(self, by_now: tuple[str, int | None] | None = None) -> dict[str, Any]:
+        """As the API shows it; `by_now`: status and error since then."""
+        status, error = by_now or (self.status, None)
         service = self.form.get("MessagingServiceSid")
         body = self.form.get("Body", "")
         uri = f"/2010-04-01/Accounts/{self.account}/Messages/{self.sid}"
@@ -93,7 +93,7 @@ class Text:
             "date_sent": format_datetime(self.sent_at) if self.sent_at else None,
             "date_updated": created,
             "direction": "outbound-api",
-            "error_code": self.error,
+            "error_code": error,
             "error_message": None,
             "from": self.form.get("From"),
             "messaging_service_sid": service,
@@ -102,7 +102,7 @@ class Text:
             "price": None,
             "price_unit": None,
             "sid": self.sid,
-            "status": self.status,
+            "status": status,
             "subresource_uris": {"media": f"{uri}/Media.json"},
             "to": self.form["To"],
             "uri": f"{uri}.json",
@@ -163,7 +163,9 @@ class Texts:
     def fetch(self, sid: str) -> Answer:
         """GET …/Messages/{sid}.json."""
         text = self._by_sid.get(sid)
-        return as_json(200, text.told()) if text else refusal(20404, 404)
+        if text is None:
+            return refusal(20404, 404)
+        return as_json(200, text.told(self._state.texts.get(sid)))
 
     def list(self, account: str, query: Mapping[str, str]) -> Answer:
         """GET …/Messages.json: a page of those to a number (or all), newest first."""
@@ -181,7 +183,7 @@ class Texts:
         return as_json(
             200,
             {
-                "messages": [text.told() for text in shown],
+                "messages": [text.told(self._state.texts.get(text.sid)) for text in shown],
                 "page": page,
                 "page_size": size,
                 "start": page * size,
@@ -228,8 +230,11 @@ def refusal(code: int, status: int = 400, message: str = "") -> Answer:
     return as_json(status, body)
 
 
-def unauthorized(header: str, account: str) -> Answer | None:
-    """Twilio's 401 where credentials are missing, of another account, or end with `wrong`."""
+def unauthorized(state: State, header: str, account: str) -> Answer | None:
+    """Twilio's 401 where credentials are missing, of another account, or end with `wrong`.
+
+    A good token is remembered: it signs this account's callbacks.
+    """
     scheme, _, text = header.partition(" ")
     try:
         user, _, token = base64.b64decode(text, validate=True).decode().partition(":")
@@ -237,6 +242,7 @@ def unauthorized(header: str, account: str) -> Answer | None:
         user = token = ""
     belongs = user == account or user.startswith("SK")
     if scheme.lower() == "basic" and belongs and token and not token.endswith(WRONG):
+        state.tokens[account] = token
         return None
     return refusal(20003, 401)
 

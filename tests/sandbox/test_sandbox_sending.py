@@ -12,59 +12,19 @@ from typing import Any
 import orjson
 import pytest
 from python_http_client.exceptions import BadRequestsError, UnauthorizedError
-from sendgrid import SendGridAPIClient
+from sandbox_clients import SERVICE, mail, person, sendgrid, twilio
 from twilio.base.exceptions import TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
-from twilio.rest import Client
 
 from antiphon.sandbox import journal
 from antiphon.sandbox.journal import JOURNAL, Journal, Kind
 from antiphon.sandbox.process import started
 from antiphon.sandbox.server import Sandbox, running
 
-ACCOUNT = "AC" + "0" * 32
-SERVICE = "MG" + "1" * 32
-
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with running() as found:
         yield found
-
-
-def sendgrid(url: str, key: str = "SG.test") -> SendGridAPIClient:
-    client = SendGridAPIClient(key, host=url)
-    client.client.timeout = 10
-    return client
-
-
-def twilio(url: str, token: str = "token") -> Client:
-    client = Client(ACCOUNT, token, http_client=TwilioHttpClient(timeout=10))
-    client.api.base_url = url
-    return client
-
-
-def person(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "to": [{"email": f"ann{number}@example.org", "name": "Ann"}],
-        "substitutions": {"-name-": f"Ann {number}"},
-        "custom_args": {"antiphon_message": f"mail-{number}"},
-        "headers": {"List-Unsubscribe": f"<https://x.example/u/{number}>"},
-        **more,
-    }
-
-
-def mail(*people: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "from": {"email": "news@example.com", "name": "Lavender"},
-        "subject": "Hello -name-",
-        "content": [
-            {"type": "text/plain", "value": "Hello -name-"},
-            {"type": "text/html", "value": "<p>Hello -name-</p>"},
-        ],
-        "personalizations": list(people) or [person(1)],
-        **more,
-    }
 
 
 def refusal_of(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
