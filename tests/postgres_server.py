@@ -12,8 +12,11 @@ INSTALLED = Path("/usr/lib/postgresql")
 
 
 @contextmanager
-def running_server() -> Iterator[str | None]:
-    """The URL of a server on which databases may be created; None where there is no PostgreSQL."""
+def running_server(*, durable: bool = False) -> Iterator[str | None]:
+    """The URL of a server on which databases may be created; None where there is no PostgreSQL.
+
+    What is committed is not forced to the disk, unless `durable`.
+    """
     given = os.environ.get("ANTIPHON_TEST_POSTGRES")
     if given:
         yield given
@@ -28,7 +31,8 @@ def running_server() -> Iterator[str | None]:
             shutil.chown(folder, "postgres")  # PostgreSQL refuses to run as root
         data = folder / "data"
         _run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=50"
+        options += "" if durable else " -c fsync=off"
         control = (binaries / "pg_ctl", "-D", data, "-w")
         _run(*control, "-o", options, "-l", folder / "log", "start")
         try:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -30,7 +31,18 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 def as_json(evidence: Mapping[str, Any] | None) -> str | None:
     """Evidence as it is kept."""
-    return _ENCODER.encode(evidence) if evidence else None
+    if not evidence:
+        return None
+    if len(evidence) == 1:  # of a batch all have the same one
+        ((name, value),) = evidence.items()
+        if type(value) is str:
+            return _one_text(name, value)
+    return _ENCODER.encode(evidence)
+
+
+@lru_cache(maxsize=256)
+def _one_text(name: str, value: str) -> str:
+    return _ENCODER.encode({name: value})
 
 
 def write_log(connection: Connection, revision: int) -> int:

@@ -99,7 +99,8 @@ def _checked(rows: pa.Table) -> pa.Table:
     strange = set(pc.unique(checked["state"]).to_pylist()) - BIRTHS
     if strange:
         raise LedgerError(f"a message is not planned as {', '.join(sorted(strange))}.")
-    return checked.sort_by([("not_before", "ascending"), ("message_id", "ascending")])
+    order = (*GROUP_KEY, "not_before", "message_id")
+    return checked.sort_by([(name, "ascending") for name in order])
 
 
 def _planning_run(connection: Connection, run_id: str) -> Row[Any]:

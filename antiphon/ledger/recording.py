@@ -1,35 +1,30 @@
 """Recording what became of messages: forward only, in batches, each move in the log."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
-    Subquery,
     Text,
-    and_,
-    case,
-    column,
+    Update,
+    bindparam,
     func,
-    literal,
-    null,
+    literal_column,
     or_,
     select,
-    type_coerce,
     update,
 )
-from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from antiphon.ledger.engine import listed, next_revision, writing
 from antiphon.ledger.moving import as_json, write_log
-from antiphon.ledger.schema import Instant, messages
+from antiphon.ledger.schema import AsStored, Instant, messages
 from antiphon.states import NEXT, MessageState
 
 OUTCOMES_A_TRANSACTION = 1_000
@@ -110,23 +105,11 @@ def _record(
         )
         connection.execute(mine.order_by(messages.c.message_id).with_for_update())
     revision = next_revision(connection)
-    told = _table(connection, outcomes)
-    change = (
-        update(messages)
-        .where(messages.c.message_id == told.c.message_id, _may_move(told, holder))
-        .values(
-            state=told.c.state,
-            evidence=told.c.evidence,
-            provider=func.coalesce(told.c.provider, messages.c.provider),
-            provider_id=func.coalesce(told.c.provider_id, messages.c.provider_id),
-            not_before=func.coalesce(told.c.not_before, messages.c.not_before),
-            left_at=case((told.c.state.in_(NEVER_LEFT), null()), else_=messages.c.left_at),
-            claim_expires_at=None,
-            updated_at=now,
-            revision=revision,
-        )
-    )
-    connection.execute(change)
+    by_state: dict[MessageState, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_state.setdefault(outcome.state, []).append(outcome)
+    for state, told in by_state.items():
+        _move(connection, state, told, {"holder": holder, "now": now, "revision": revision})
     if write_log(connection, revision) == len(ids):
         return []
     query = select(messages.c.message_id).where(messages.c.revision == revision)
@@ -134,47 +117,68 @@ def _record(
     return [message_id for message_id in ids if message_id not in moved]
 
 
-def _may_move(told: Subquery, holder: str | None) -> ColumnElement[bool]:
-    """The condition on the message's present state and its claim."""
-    forward = or_(
-        *(
-            and_(messages.c.state == state, told.c.state.in_(sorted(after)))
-            for state, after in FORWARD.items()
-            if after
-        )
-    )
-    mine: ColumnElement[bool] = messages.c.claim_holder == holder
-    if holder is None:
-        mine = told.c.state.in_(sorted(CERTAINLY_LEFT))
-    return and_(forward, or_(messages.c.state != MessageState.SENDING, mine))
-
-
-def _table(connection: Connection, outcomes: list[Outcome]) -> Subquery:
-    """The outcomes as a table, travelling as one JSON parameter."""
-    stored = Instant()
+def _move(
+    connection: Connection, state: MessageState, told: list[Outcome], common: dict[str, Any]
+) -> None:
+    """One statement, executed for each outcome by the driver itself: SQLAlchemy's own way of
+    binding a thousand rows takes longer than the database does to write them."""
+    dialect = connection.dialect
+    change = _compiled(state, dialect, is_holders=common["holder"] is not None)
+    if change is None:
+        return
+    store = Instant().process_bind_param
+    fixed = {**change.params, **common, "now": store(common["now"], dialect)}
     rows = [
         {
-            "message_id": outcome.message_id,
-            "state": outcome.state,
-            "evidence": as_json(outcome.evidence),
-            "provider": outcome.provider,
-            "provider_id": outcome.provider_id,
-            "not_before": stored.process_bind_param(outcome.not_before, connection.dialect),
+            **fixed,
+            "told_id": outcome.message_id,
+            "told_evidence": as_json(outcome.evidence),
+            "told_provider": outcome.provider,
+            "told_provider_id": outcome.provider_id,
+            "told_not_before": store(outcome.not_before, dialect),
         }
-        for outcome in outcomes
+        for outcome in told
     ]
-    names = tuple(rows[0])
-    kinds: list[TypeEngine[Any]] = [stored if name == "not_before" else Text() for name in names]
-    fields = list(zip(names, kinds, strict=True))
-    if connection.dialect.name == "postgresql":
-        payload = sql_cast(literal(json.dumps(rows, default=datetime.isoformat), Text()), JSONB)
-        typed = [column(name, kind) for name, kind in fields]
-        told = func.jsonb_to_recordset(payload).table_valued(*typed)
-        return select(told.render_derived(with_types=True)).subquery("told")
-    value = func.json_each(json.dumps(rows)).table_valued("value").c.value
-    return select(
-        *(
-            type_coerce(func.json_extract(value, f"$.{name}"), kind).label(name)
-            for name, kind in fields
+    order = change.positiontup
+    given = rows if order is None else [tuple(row[name] for name in order) for row in rows]
+    connection.exec_driver_sql(change.string, given)
+
+
+@lru_cache(maxsize=64)
+def _compiled(state: MessageState, dialect: Dialect, *, is_holders: bool) -> SQLCompiler | None:
+    change = _change(state, is_holders=is_holders)
+    return None if change is None else change.compile(dialect=dialect)
+
+
+def _change(state: MessageState, *, is_holders: bool) -> Update | None:
+    """The statement that moves one message to `state`, from where it may; None: from nowhere."""
+    before = {one for one, after in FORWARD.items() if state in after}
+    if not is_holders and state not in CERTAINLY_LEFT:
+        before -= {MessageState.SENDING}
+    if not before:
+        return None
+    may_move: ColumnElement[bool] = messages.c.state.in_(
+        [literal_column(f"'{one}'") for one in sorted(before)]
+    )
+    if is_holders:
+        may_move &= or_(
+            messages.c.state != literal_column("'sending'"),
+            messages.c.claim_holder == bindparam("holder"),
         )
-    ).subquery("told")
+    values: dict[str, Any] = {
+        "state": state.value,
+        "evidence": bindparam("told_evidence", type_=Text()),
+        "provider": func.coalesce(bindparam("told_provider", type_=Text()), messages.c.provider),
+        "provider_id": func.coalesce(
+            bindparam("told_provider_id", type_=Text()), messages.c.provider_id
+        ),
+        "claim_expires_at": None,
+        "updated_at": bindparam("now", type_=AsStored()),
+        "revision": bindparam("revision"),
+    }
+    if state is MessageState.PLANNED:
+        values["not_before"] = bindparam("told_not_before", type_=AsStored())
+    if state in NEVER_LEFT:
+        values["left_at"] = None
+    mine = messages.c.message_id == bindparam("told_id")
+    return update(messages).where(mine, may_move).values(values)

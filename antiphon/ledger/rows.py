@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, select, type_coerce
 
-from antiphon.ledger.schema import messages
+from antiphon.ledger.schema import AsStored, as_instant, messages
 from antiphon.states import MessageState
 
 
@@ -60,11 +60,20 @@ class LogEntry:
 
 FIELDS = tuple(field.name for field in fields(Message))
 STATE = FIELDS.index("state")
+STATES = {state.value: state for state in MessageState}
+INSTANTS = tuple(n for n, name in enumerate(FIELDS) if name.endswith(("_at", "_before")))
 
 
 def message_query() -> Select[Any]:
-    """Every column of Message, in its order."""
-    return select(*(messages.c[name] for name in FIELDS))
+    """Every column of Message, in its order; to be read by `read_messages`."""
+    columns = [messages.c[name] for name in FIELDS]
+    # instants are converted there: SQLAlchemy's way, value by value, takes four times as long
+    return select(
+        *(
+            type_coerce(column, AsStored()).label(column.name) if n in INSTANTS else column
+            for n, column in enumerate(columns)
+        )
+    )
 
 
 def read_messages(connection: Connection, query: Select[Any]) -> list[Message]:
@@ -72,6 +81,9 @@ def read_messages(connection: Connection, query: Select[Any]) -> list[Message]:
     found = []
     for row in connection.execute(query).all():
         values = list(row)
-        values[STATE] = MessageState(values[STATE])
+        values[STATE] = STATES[values[STATE]]
+        for n in INSTANTS:
+            if values[n] is not None:
+                values[n] = as_instant(values[n])
         found.append(Message(*values))
     return found

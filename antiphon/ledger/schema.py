@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -61,17 +61,24 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """What the reader gets: aware, in UTC."""
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return _instant(value)
+        return None if value is None else as_instant(value)
 
 
 @lru_cache(maxsize=4096)
-def _instant(microseconds: int) -> datetime:
-    """Kept for some: a thousand messages claimed together share most of theirs."""
-    return EPOCH + microseconds * MICROSECOND
+def as_instant(stored: datetime | int) -> datetime:
+    """An instant as the database stored it, aware, in UTC.
+
+    Kept for some: a thousand messages claimed together share most of theirs.
+    """
+    if isinstance(stored, datetime):
+        return stored.astimezone(UTC)
+    return EPOCH + int(stored) * MICROSECOND
+
+
+class AsStored(UserDefinedType[Any]):
+    """A value that is already what the database stores: nothing is done to it."""
+
+    cache_ok = True
 
 
 Identity = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers only INTEGER keys
