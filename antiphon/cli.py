@@ -32,6 +32,7 @@ MODULES = {
     "report": "reports",
     "run": "running",
     "runs": "running",
+    "sandbox": "sandbox",
     "segments": "looking",
     "suppress": "suppress",
     "trigger": "running",

@@ -17,12 +17,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--faults", type=Path)
-    parser.add_argument("--no-requests", action="store_true")
+    parser.add_argument("--events-to", default="")
+    parser.add_argument("--no-requests", action="store_true", help="journal ids only")
+    parser.add_argument("--no-activity", action="store_true")
     given = parser.parse_args()
     serve(
         given.folder,
         port=given.port,
         script=read_script(given.faults) if given.faults else None,
+        events_to=given.events_to,
+        shows_activity=not given.no_activity,
         keeps_requests=not given.no_requests,
         clock=edge_clock(os.environ),
         ready=_say,

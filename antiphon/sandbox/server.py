@@ -22,7 +22,7 @@ from antiphon.sandbox.failing import TRANSPORT
 from antiphon.sandbox.fates import Events
 from antiphon.sandbox.faults import Faults, Script
 from antiphon.sandbox.journal import Entry, Journal
-from antiphon.sandbox.reporting import Reporter
+from antiphon.sandbox.reporting import EVENTS, Reporter
 from antiphon.sandbox.state import State
 
 HOST = "127.0.0.1"
@@ -48,11 +48,10 @@ class Sandbox:
         return journal.accepted(self.folder)
 
     def fail(self, *faults: dict[str, Any], seed: int = 1) -> None:
-        """Play these faults from now on; none: all goes well again."""
+        """Play these faults from now on; none: all goes well again. Events stay as they are."""
         events = self.state.faults.script.events
-        self.state.faults.load(
-            Script.model_validate({"seed": seed, "faults": faults, "events": events})
-        )
+        script = {"seed": seed, "faults": faults, "events": events}
+        self.state.faults.load(Script.model_validate(script))
 
 
 @contextlib.contextmanager
@@ -100,20 +99,30 @@ def serve(
     shows_activity: bool = True,
     sender: str = "news@example.com",
     clock: Clock = system_clock,
+    is_fresh: bool = False,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until the process is told to stop; `ready` is told the address when it listens.
 
-    Raises UserFilesError where the port is taken.
+    `is_fresh`: what an earlier one noted is forgotten first. Raises UserFilesError where the port
+    is taken.
     """
-    with (
-        Journal(folder, keeps_requests=keeps_requests) as kept,
-        listening(port) as listener,
-    ):
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listening(port))
+        if is_fresh:
+            forget(folder)
+        kept = stack.enter_context(Journal(folder, keeps_requests=keeps_requests))
         state = State(kept, Faults(script), clock, shows_activity, sender)
-        with _reporting(state, events_to):
-            ready(url_of(listener))
+        stack.enter_context(_reporting(state, events_to))
+        ready(url_of(listener))
+        with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(_config(state)).run([listener])
+
+
+def forget(folder: Path) -> None:
+    """Remove what a sandbox noted; its signing key stays."""
+    for name in (journal.JOURNAL, journal.REQUESTS, EVENTS):
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
