@@ -61,10 +61,10 @@ def doubt(project: Project) -> str:
 def _doubt(ledger: Ledger, seen: Witness | None) -> str:
     confirmed, restored = _instant(ledger, CONFIRMED), _instant(ledger, RESTORED)
     reason = ""
-    if confirmed is None:
-        reason = "the ledger is new, and knows of nothing that was sent before it"
-    elif restored is not None and restored >= confirmed:
+    if restored is not None and (confirmed is None or restored >= confirmed):
         reason = f"the ledger was restored from a backup on {restored:%Y-%m-%d %H:%M} UTC"
+    elif confirmed is None:
+        reason = "the ledger is new, and knows of nothing that was sent before it"
     elif seen is None or seen.written_at < confirmed:  # a person has confirmed it since
         reason = ""
     elif seen.ledger != ledger.facts.ledger_id:

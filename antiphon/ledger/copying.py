@@ -17,10 +17,11 @@ from antiphon.errors import LedgerError
 from antiphon.ledger.engine import BEGIN, connect, parse_url, translated, writing
 from antiphon.ledger.migrate import bring_up_to_date
 from antiphon.ledger.moving import as_json, move
-from antiphon.ledger.schema import messages, metadata, revisions, runs
+from antiphon.ledger.schema import leases, messages, metadata, revisions, runs
 from antiphon.states import MessageState
 
 ROWS_AT_ONCE = 5_000
+TOKENS_SINCE = 1_000_000  # more than any copy is old
 TABLES = metadata.sorted_tables  # parents first
 
 
@@ -84,9 +85,12 @@ def counts_of(path: Path) -> dict[str, int]:
 def go_on_from(engine: Engine, revision: int) -> None:
     """Let the next change have a greater number than `revision`: the lake has seen that many.
 
-    A ledger put back would count again what it counted before, and the lake pass it over.
+    A ledger put back would count again what it counted before, and the lake pass it over. For the
+    same reason leases are free, with tokens that nobody was given after the copy.
     """
     with writing(engine) as connection:
+        free = {"expires_at": leases.c.taken_at, "token": leases.c.token + TOKENS_SINCE}
+        connection.execute(update(leases).values(**free))
         last = connection.execute(select(func.max(revisions.c.revision))).scalar() or 0
         if last < revision:
             connection.execute(insert(revisions).values(revision=revision))
