@@ -32,7 +32,9 @@ _UNSAFE = re.compile(
 _HEADER = re.compile(r"[!-9;-~]+")  # RFC 5322: printable ASCII but the colon
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(rf"(?=.{{1,64}}@){_LOCAL}(?:\.{_LOCAL})*@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
+_PLAIN = re.compile(
+    rf"(?=.{{1,64}}@){_LOCAL}(?:\.{_LOCAL})*@(?!.*--)(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
+)
 _RESERVED = frozenset(
     {"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type"}
     | {"content-transfer-encoding", "to", "from", "subject", "reply-to", "cc", "bcc"}
@@ -71,7 +73,7 @@ def request(batch: Sequence[Outgoing], rules: Rules) -> Request:
     if not batch:
         return made
     alone = len(batch) == 1
-    first = batch[0]
+    first = next((one for one in batch if isinstance(one.content, Personal)), batch[0])
     try:
         shared = _shared(first, rules, alone)
     except Unfit as error:

@@ -1,12 +1,12 @@
 """The HTTP client under Twilio's SDK: our pool, one request a call, no log of its own."""
 
 import logging
+from base64 import b64encode
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from aiohttp import BasicAuth
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
@@ -56,7 +56,8 @@ class PooledClient(AsyncHttpClient):  # type: ignore[misc]
         """The answer; raises NotSent, Unclear, or NoAnswerOfTwilio where it is not to be read."""
         sent = dict(headers or {})
         if auth is not None:
-            sent["Authorization"] = BasicAuth(*auth).encode()
+            token = b64encode(":".join(auth).encode()).decode()
+            sent["Authorization"] = f"Basic {token}"
         body = None
         if data is not None:
             body = urlencode(data, doseq=True).encode()

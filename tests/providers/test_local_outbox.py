@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from provider_contract import HEADERS, NOW, ProviderContract, email, outgoing, send
 
 from antiphon.message.content import Sms
-from antiphon.providers import OutcomeKind, Provider, open_provider
+from antiphon.providers import Access, OutcomeKind, Provider, local
 from antiphon.providers.local import RETRY_AFTER, LocalOutbox, as_mime
 
 
 class TestEmail(ProviderContract):
     @pytest.fixture
     def provider(self, tmp_path: Path) -> Provider:
-        return open_provider("local", "email", str(tmp_path))
+        return local.open_account(Access("paper", "email", folder=str(tmp_path)))
 
 
 class TestSms(ProviderContract):
@@ -38,11 +38,6 @@ def read(path: Path) -> EmailMessage:
     assert isinstance(message, EmailMessage)
     assert message.defects == []
     return message
-
-
-def test_an_unknown_provider_is_refused():
-    with pytest.raises(ValueError, match="no provider 'pigeon'"):
-        open_provider("pigeon", "email", "x")
 
 
 def test_an_eml_reads_back_as_it_was_meant(tmp_path):
