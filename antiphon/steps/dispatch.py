@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
+from antiphon.alerts.watching import look
 from antiphon.clock import Clock
 from antiphon.dispatch.dispatcher import send_due
 from antiphon.dispatch.tally import Tally
@@ -23,8 +24,15 @@ def dispatch(run: Run) -> Counts:
 
 
 def dispatch_due(root: Path, clock: Clock) -> Counts:
-    """Send what has become due, whoever planned it: the dispatch flow."""
-    tally = send_due(open_project(root, clock))
+    """Send what has become due, whoever planned it: the dispatch flow.
+
+    It comes by every few minutes, and so notices what a person on duty must hear of.
+    """
+    project = open_project(root, clock)
+    try:
+        tally = send_due(project)
+    finally:
+        look(project)
     for line in _warnings(tally):
         log.warning("%s", line)
     return tally.result()

@@ -196,6 +196,7 @@ def running(
                 log.info("run %s is finished: %s", record.run_id, verdict)
         except BaseException as error:
             _stopped(project, record.run_id, lease, error)
+            _tell(project, record.run_id)
             raise
 
 
@@ -264,6 +265,13 @@ def _stopped(project: Project, run_id: str, lease: Lease, error: BaseException) 
     else:
         state = RunState.HELD if isinstance(error, AuditFailed) else RunState.FAILED
         runs.finish(run_id, state, reason, now, lease=lease)
+
+
+def _tell(project: Project, run_id: str) -> None:
+    """Let a person on duty hear of a run that ended by an error (`alerts` in settings.yaml)."""
+    from antiphon.alerts.watching import stopped  # noqa: PLC0415 - it looks at runs, as we do
+
+    stopped(project, run_id)
 
 
 def _verdict(summaries: Sequence[CampaignSummary], *, dry_run: bool) -> str:
