@@ -5,17 +5,18 @@
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 
 import pyarrow as pa
 
 from antiphon.audience.expressions import RELATION
 from antiphon.audience.policy_inputs import ZONES, expressions
 from antiphon.campaigns.conversions import Calendar
+from antiphon.campaigns.rules import Cap, Gap
 from antiphon.errors import AntiphonError
 from antiphon.lake import Session
 from antiphon.ledger import Lease
-from antiphon.policy.moment import Moment
-from antiphon.policy.settling.households import household_rules
 from antiphon.policy.terms import Terms
 from antiphon.project import Project
 from antiphon.steps.asking import zones_table
@@ -42,10 +43,11 @@ class Needs:
         return bool(self.frame.scopes or self.frame.maxima)
 
 
-def needs_of(project: Project, moment: Moment, *, asks_times: bool) -> Needs:
+@lru_cache(maxsize=16)
+def needs_of(project: Project, day: date, *, asks_times: bool) -> Needs:
     """What the rules that hold on the day ask for."""
     policy = project.configuration.policy
-    in_force = [rule for rule in policy.rules() if rule.holds_on(moment.business_day)]
+    in_force = [rule for rule in policy.rules() if rule.holds_on(day)]
     concerned = {
         rule.name
         for rule in (
@@ -58,10 +60,11 @@ def needs_of(project: Project, moment: Moment, *, asks_times: bool) -> Needs:
         )
         if rule in in_force
     }
-    terms = terms_of(project.configuration, (), moment.business_day)
+    terms = terms_of(project.configuration, (), day)
+    counting: list[Cap | Gap] = [*policy.caps, *policy.gaps]
     windows = [cap.per for cap in policy.caps if cap in in_force]
     return Needs(
-        households=any(household_rules(policy, moment)),
+        households=any(rule.of == "household" for rule in counting if rule in in_force),
         places=asks_times
         or any(isinstance(per, Calendar) and per is not Calendar.EVER for per in windows),
         frame=Terms(
