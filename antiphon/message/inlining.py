@@ -70,6 +70,8 @@ class Inlined:
     @classmethod
     def of(cls, entry: str, sources: Mapping[str, str]) -> Self:
         """`sources`: name as templates write it → text, all that `entry` is made of."""
+        if not any("<style" in text.lower() for text in sources.values()):
+            return cls(sources, complete=True)  # there is nothing to write into the tags
         try:
             scanned = {name: _Source(name, text) for name, text in sources.items()}
             marked = {name: source.marked() for name, source in scanned.items()}

@@ -5,6 +5,7 @@ characters of base64. It names one message by its opaque id and nothing of the p
 signature covers key id, purpose and message id, so that a token for one purpose serves no other.
 """
 
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from enum import StrEnum
 
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.signer import SigningAlgorithm
 
 from antiphon.errors import AntiphonError
 
@@ -55,6 +57,21 @@ class Links:
         }
 
 
+class _HmacAtOnce(SigningAlgorithm):
+    """HMAC-SHA1, as itsdangerous signs by itself, in one call: three links a message."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        """The signature of a value."""
+        return hmac.digest(key, value, "sha1")
+
+
+def _signer(secret: str, purpose: Purpose, key_id: str) -> Signer:
+    """With the key of one purpose, derived once and not for every link."""
+    salt = f"antiphon.link.{purpose}.{key_id}"
+    key = Signer(secret, salt=salt, key_derivation="hmac").derive_key()
+    return Signer(key, key_derivation="none", algorithm=_HmacAtOnce())
+
+
 class LinkSigner:
     """Makes and reads links. `keys`: key id → secret; the last one signs, all are accepted."""
 
@@ -71,20 +88,16 @@ class LinkSigner:
         self._base_url = base_url.rstrip("/")
         self._newest = list(keys)[-1]
         self._signers = {
-            (key_id, purpose): Signer(
-                secret,
-                salt=f"antiphon.link.{purpose}.{key_id}",
-                key_derivation="hmac",
-            )
+            (key_id, purpose): _signer(secret, purpose, key_id)
             for key_id, secret in keys.items()
             for purpose in Purpose
         }
 
     def token(self, purpose: Purpose, message_id: str) -> str:
         """A token that `read` turns back into the message's id."""
-        if not _MESSAGE_ID.fullmatch(message_id):
-            raise ValueError("a message id is 32 hex digits (keys.message_id)")
-        short = base64_encode(bytes.fromhex(message_id))
+        return self._signed(purpose, _short(message_id))
+
+    def _signed(self, purpose: Purpose, short: bytes) -> str:
         signed = self._signers[self._newest, purpose].sign(short).decode()
         return f"{self._newest}.{signed}"
 
@@ -105,8 +118,15 @@ class LinkSigner:
 
     def links(self, message_id: str) -> Links:
         """All personal links of a message."""
+        short, base = _short(message_id), self._base_url
         return Links(
-            unsubscribe=self.url(Purpose.UNSUBSCRIBE, message_id),
-            preferences=self.url(Purpose.PREFERENCES, message_id),
-            web=self.url(Purpose.WEB, message_id),
+            unsubscribe=f"{base}/u/{self._signed(Purpose.UNSUBSCRIBE, short)}",
+            preferences=f"{base}/p/{self._signed(Purpose.PREFERENCES, short)}",
+            web=f"{base}/v/{self._signed(Purpose.WEB, short)}",
         )
+
+
+def _short(message_id: str) -> bytes:
+    if not _MESSAGE_ID.fullmatch(message_id):
+        raise ValueError("a message id is 32 hex digits (keys.message_id)")
+    return base64_encode(bytes.fromhex(message_id))

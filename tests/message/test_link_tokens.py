@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from itsdangerous import Signer
 
 from antiphon.message.links import BadToken, LinkSigner, Purpose
 
@@ -22,6 +23,19 @@ def test_a_token_names_its_message_for_its_purpose_only(message_id, purpose):
     for other in set(Purpose) - {purpose}:
         with pytest.raises(BadToken):
             signer.read(other, token)
+
+
+@given(message_id=hex_ids, purpose=st.sampled_from(Purpose))
+def test_a_token_is_signed_as_itsdangerous_signs(message_id, purpose):
+    signer = LinkSigner(OLD, BASE)
+    own = Signer(OLD["k1"], salt=f"antiphon.link.{purpose}.k1", key_derivation="hmac")
+    short = signer.token(purpose, message_id).removeprefix("k1.")
+    assert own.unsign(short) == short.encode().rpartition(b".")[0]
+    assert signer.url(purpose, message_id) in vars_of(signer.links(message_id))
+
+
+def vars_of(links):
+    return (links.unsubscribe, links.preferences, links.web)
 
 
 def test_the_newest_key_signs_and_older_ones_are_still_read():

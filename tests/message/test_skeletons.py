@@ -1,0 +1,178 @@
+"""A skeleton filled with somebody's values is the very e-mail that plain rendering gives."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from message_fixtures import LINKS, templates_of, values_of
+
+from antiphon.errors import AntiphonError
+from antiphon.message.content import Personal
+from antiphon.message.templates import Templates
+
+PAGE = ("hello", "default", "de")
+NAUGHTY = ("Ada", "", " ", "<b>&'\"", "{{ 7 }}{% if %}", "%s %(x)d %", "-ILVx00-", "a\x1eb", "\\1")
+NAUGHTY += ("Zoë \u202eevil", "名前 😀", "two  blanks ", "\U00100000", "line\nbreak", "$0 {0}")
+
+
+@contextmanager
+def warnings() -> Iterator[list[str]]:
+    """What the room warns of: a skeleton that came out wrong is given up, and says so."""
+    found: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("antiphon.message")
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+
+
+def told(work: Any) -> object:
+    """What comes of it: an e-mail, or how it failed."""
+    try:
+        made = work()
+    except AntiphonError as error:
+        return type(error), str(error)
+    return made.whole() if isinstance(made, Personal) else made
+
+
+def both(templates: Templates, values: dict[str, Any]) -> tuple[object, object]:
+    """By skeleton, and plainly."""
+    return (
+        told(lambda: templates.personal(*PAGE, values, LINKS)),
+        told(lambda: templates.render(*PAGE, "email", values, LINKS)),
+    )
+
+
+# ---------------------------------------------------------------- templates of all kinds
+
+WORDS = """{% set greeting = "Guten Tag" %}{% set why = "von " ~ company.name %}
+{% macro hello(name) %}{% if name %}{{ greeting }}, {{ name }}{% else %}{{ greeting }}{% endif %}{% endmacro %}
+"""
+MACROS = """{% import "_layouts/words.j2" as words with context %}
+{% macro button(text, address="/shop") %}<p><a href="{{ address | link }}">{{ text }}</a></p>{% endmacro %}
+{% macro points(items) %}<ul>{% for name, text in items %}<li>{{ loop.index }}. {{ name }}: {{ text }}</li>{% endfor %}</ul>{% endmacro %}
+{% macro box(title) %}<table><tr><td>{{ title }}</td><td>{{ caller() }}</td></tr></table>{% endmacro %}
+{% macro twice(text) %}{{ text }}{% set text = text ~ "+" %}{{ text }}{% endmacro %}
+"""  # noqa: E501
+LAYOUT = """{% import "_layouts/words.j2" as words with context %}
+<html><head><title>{{ company.name }}</title></head><body>
+<div>{% block first %}<p>The first block of {{ campaign.title }}, long enough to be kept.</p>{% endblock %}</div>
+<p>Between the blocks there is a sentence that is the same for everybody.</p>
+{% block body %}{% endblock %}
+<p>{{ words.why }} &middot; <a href="{{ links.unsubscribe }}">off</a></p></body></html>
+"""  # noqa: E501
+START = (
+    '{% extends "_layouts/l.j2" %}{% import "_layouts/m.j2" as m with context %}{% set x = "s" %}'
+)
+PART = "<p>{{ x }} of {{ customer.loyalty_tier | default('none') }}</p>"
+
+NAME = 'customer.first_name | default("friend")'
+EXPRESSIONS = (
+    *(NAME, f"{NAME} | upper", f"({NAME}) ~ '!'", "customer.first_name", "company.name", "x"),
+    *("words.hello(customer.first_name)", f"words.hello({NAME}) ~ '?'", "'<i>' ~ x", "x | upper"),
+    *("customer.spend_total | default(0) | money", "5 | money", "links.web", "'/a?b=c' | link"),
+    *("customer.order_count | default(0) | plural('# a', '# b')", "campaign.title", "words.why"),
+    *("customer.last_order_day | date('long') | default('never')", "m.twice(x)", "m.twice('k')"),
+    *("customer.registered_at | datetime | default('-')", "'y' if customer.is_member else x"),
+    *(f"({NAME}) | truncate(5)", f"({NAME}) | replace('a', '<')", "'a' if company.name else x"),
+    *(
+        "[x, 'b'] | listing",
+        "(customer.order_count | default(2)) * 3 + 1",
+        "customer['loyalty_tier']",
+    ),
+    *("words.hello(none) if customer.is_member else '-'", "{'k': x}.k", "[x, 'q'][1]", "'l' | e"),
+)
+CONDITIONS = (
+    *("customer.is_member", "customer.order_count > 2", "not customer.first_name", "x == 's'"),
+    *("company.name", "company.name == 'x'", "customer.first_name and customer.is_member"),
+    *("customer.loyalty_tier in ['gold', 'x']", "customer.last_order_day is none", "1 > 2"),
+    *("words.hello(customer.first_name) == 'Guten Tag'", "customer.order_count is odd"),
+)
+expressions = st.sampled_from(EXPRESSIONS)
+conditions = st.sampled_from(CONDITIONS)
+constants = st.sampled_from((
+    *("<p>A sentence that everybody gets, in full length.</p>", " ", "\n", "100 % of <b>it</b>", ""),
+    *("<br>", "<table><tr><td>cell</td><td>", "</td></tr></table>", "\\1 %s {0}", "<ul><li>", "x"),
+    *("ILVx", "-", "<h2>Another heading, quite long</h2>", "<a href='", "'>a link</a>", "ä 😀"),
+))  # fmt: skip
+
+
+def composed(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    body = st.lists(inner, max_size=4).map("".join)
+    return st.one_of(
+        st.builds("{{% if {} %}}{}{{% else %}}{}{{% endif %}}".format, conditions, body, body),
+        st.builds(
+            "{{% if {} %}}{}{{% elif {} %}}{}{{% endif %}}".format,
+            *(conditions, body, conditions, body),
+        ),
+        st.builds(
+            "{{% for i in [{}, 'two', {}] %}}{}{{{{ i }}}}{{{{ loop.index }}}}{{% endfor %}}".format,
+            *(expressions, expressions, body),
+        ),
+        st.builds("{{% for i in [] %}}{}{{% else %}}{}{{% endfor %}}".format, body, body),
+        st.builds("{{% for i in [1, 2, 3] if i != 2 %}}{}{{% endfor %}}".format, body),
+        st.builds("{{% with x = {} %}}{}{{% endwith %}}".format, expressions, body),
+        st.builds("{{% set z %}}{}{{% endset %}}{{{{ z }}}}".format, body),
+        st.builds("{{% filter upper %}}{}{{% endfilter %}}".format, body),
+        st.builds("{{% call m.box({}) %}}{}{{% endcall %}}".format, expressions, body),
+        st.builds("{{{{ m.points([('a', {}), ({}, 'b')]) }}}}".format, expressions, expressions),
+    )
+
+
+simple = st.one_of(
+    constants,
+    constants,
+    expressions.map("{{{{ {} }}}}".format),
+    expressions.map("{{% set x = {} %}}".format),
+    expressions.map("{{{{ m.button({}) }}}}".format),
+    expressions.map("{{{{ m.button(address='/s', text={}) }}}}".format),
+    st.just("{% include '_layouts/part.j2' %}"),
+)
+bodies = st.lists(st.recursive(simple, composed, max_leaves=8), max_size=8).map("".join)
+optional = st.none() | st.text(max_size=6) | st.sampled_from(NAUGHTY)
+customers = st.fixed_dictionaries({
+    "first_name": optional,
+    "timezone": st.sampled_from(("Asia/Tokyo", None)),
+    "loyalty_tier": optional,
+    "order_count": st.none() | st.integers(-2, 2_000),
+    "spend_total": st.none() | st.sampled_from(("0.0000", "1234.5000")),
+    "is_member": st.none() | st.booleans(),
+    "last_order_day": st.none() | st.just("2026-03-09"),
+    "registered_at": st.none() | st.just("2026-03-28T23:30:00+00:00"),
+})  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    first=bodies,
+    body=bodies,
+    text=st.none() | bodies,
+    subject=st.lists(expressions.map("{{{{ {} }}}}".format) | constants, max_size=3).map("".join),
+    people=st.lists(customers, min_size=1, max_size=4),
+)
+def test_whatever_the_template_a_filled_skeleton_is_the_rendered_email(
+    first, body, text, subject, people
+):
+    imports = '{% import "_layouts/words.j2" as words with context %}'
+    imports += '{% import "_layouts/m.j2" as m with context %}{% set x = "s" %}'
+    files = {
+        "_layouts/words.j2": WORDS,
+        "_layouts/m.j2": MACROS,
+        "_layouts/l.j2": LAYOUT,
+        "_layouts/part.j2": PART,
+        "hello/subject.j2": imports + subject,
+        "hello/body.html.j2": f"{START}{{% block first %}}{{{{ super() }}}}{first}{{% endblock %}}"
+        f"{{% block body %}}{body}{{% endblock %}}",
+    }
+    if text is not None:
+        files["hello/body.txt.j2"] = imports + text
+    templates = templates_of(files)
+    with warnings() as found:
+        for customer in people * 4:
+            by_skeleton, plain = both(templates, values_of(**customer))
+            assert by_skeleton == plain
+    assert found == []
