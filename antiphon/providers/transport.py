@@ -106,7 +106,10 @@ class Transport:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Exactly one request; raises NotSent or Unclear where no answer's head came back."""
+        """One request; raises NotSent or Unclear where no answer's head came back.
+
+        A GET is repeated once where a kept connection turns out to be closed; a POST never is.
+        """
         session = self._session = self._session or self._open()
         try:
             async with session.request(

@@ -60,6 +60,9 @@ def alone(message_id: str) -> Outcome:
 def created(message_id: str, message: Any, found: str = "") -> Outcome:
     """Of a message Twilio has; refused where it says at once that it will not send it."""
     status, sid = str(message.status), str(message.sid or "")[:34]
+    if not sid:
+        evidence = "an answer Twilio does not give: no SID"
+        return Outcome(message_id, OutcomeKind.UNKNOWN, evidence, blame=Blame.NETWORK)
     if status in _FAILED and message.error_code:
         outcome = refused(message_id, _code(message.error_code), status)
         if outcome.kind is OutcomeKind.REFUSED:
@@ -135,9 +138,7 @@ def trouble(error: Exception) -> str:
         return f"Twilio cannot be reached: {error}."
     if status in (401, 403) or code in ACCOUNT:
         return f"{ACCOUNT.get(code) or _trouble(status or 0)}: see its console."
-    if status is not None:
-        return f"Twilio answers {status} when asked for the account."
-    what = error if isinstance(error, NoAnswerOfTwilio) else type(error).__name__
+    what = error if isinstance(error, NoAnswerOfTwilio) else status or type(error).__name__
     return f"Twilio cannot be asked for the account ({what})."
 
 
