@@ -1,4 +1,4 @@
-"""A project with an outbox as full as wanted, without any run: to dispatch, in tests and benches."""
+"""A project with an outbox as full as wanted, without any run: for tests and benches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class Outbox:
     run_id: str
     template_hash: str
 
-    def plan(  # noqa: PLR0913 (a message has so many sides)
+    def plan(
         self,
         messages: int,
         *,
@@ -100,7 +100,7 @@ class Outbox:
             ids += table["message_id"].to_pylist()
         return ids
 
-    def _table(  # noqa: PLR0917
+    def _table(
         self,
         numbers: range,
         campaign: str,
@@ -185,6 +185,8 @@ def make_outbox(
     lease = project.ledger.leases.acquire(LEASE, "outbox", 365 * DAY, NOW)
     zone = project.configuration.settings.business.timezone
     run = project.ledger.runs.begin("daily", business_day(NOW, zone), NOW, NOW, lease=lease)
+    files_hash = project.ledger.contents.put_files(project.configuration.files)
+    project.ledger.runs.pin(run.run_id, NOW, lease=lease, files_hash=files_hash)
     return Outbox(project, run.run_id, template_hash)
 
 

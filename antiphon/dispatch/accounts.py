@@ -53,6 +53,10 @@ class OpenAccount:
         """Whether something may be claimed for it now."""
         return self.opens_at is None or self.opens_at <= now
 
+    def is_paused(self, now: datetime) -> bool:
+        """Whether what was claimed for it may not leave now."""
+        return self.paused_until is not None and self.paused_until > now
+
     @property
     def opens_at(self) -> datetime | None:
         """When a pause or a full hour ends, past or future."""
@@ -208,8 +212,13 @@ class Accounts:
             await self.ledger.call(lambda: accounts.succeeded(account.name, now))
 
     async def _failed(self, account: OpenAccount, evidence: str, now: datetime) -> None:
+        """Here it is known at once, in the ledger when that was written."""
         accounts, rules = self.project.ledger.accounts, self._settings.dispatch
-        account.failures = await self.ledger.call(lambda: accounts.failed(account.name, now))
+        account.failures += 1
+        if account.failures >= rules.failures:
+            account.paused_until = now + rules.pause
+        failures = await self.ledger.call(lambda: accounts.failed(account.name, now))
+        account.failures = max(failures, account.failures)
         if account.failures >= rules.failures:
             reason = f"{account.failures} requests in a row failed: {evidence}"
             await self._pause(account, now + rules.pause, reason, Blame.NETWORK, now)
@@ -221,10 +230,12 @@ class Accounts:
         account.paused_until = max(until, account.paused_until or until)
         account.reason, account.kind = reason, kind
         accounts = self.project.ledger.accounts
-        await self.ledger.call(lambda: accounts.pause(account.name, until, reason, kind, now))
-        if kind is not Blame.BUSY:
-            zone_time = f"{until:%Y-%m-%d %H:%M:%S} UTC"
-            self.tally.warn(f"account {account.name} is paused until {zone_time}: {reason}")
+        is_new = await self.ledger.call(
+            lambda: accounts.pause(account.name, until, reason, kind, now)
+        )
+        if is_new and kind is not Blame.BUSY:
+            until_utc = f"{until:%Y-%m-%d %H:%M:%S} UTC"
+            self.tally.warn(f"account {account.name} is paused until {until_utc}: {reason}")
 
     def again_at(self, account: OpenAccount, answer: Outcome, now: datetime) -> datetime:
         """When a message that certainly was not sent is tried again: at once where another

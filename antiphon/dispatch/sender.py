@@ -81,9 +81,14 @@ class ChannelSender:
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _ahead: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AHEAD))
     _some_try_later: bool = False
+    _began: tuple[datetime, float] = field(init=False)
     _preparing: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="render")
     )
+
+    def __post_init__(self) -> None:
+        """The moment by both clocks."""
+        self._began = (self.project.clock(), time.monotonic())
 
     # ------------------------------------------------------------ the loop
 
@@ -98,7 +103,7 @@ class ChannelSender:
                     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                     continue
                 await self.recorder.drained()
-                if not await self._wait_for_more():
+                if not await self._begin_next() and not await self._wait_for_more():
                     break
         finally:
             if self._under_way:
@@ -186,20 +191,21 @@ class ChannelSender:
         """Wait for what comes soon: an account that opens, a message that is tried again; false
         where nothing does, or where the clock stands still."""
         now, messages = self.project.clock(), self.project.ledger.messages
-        moments = []
+        moments: list[datetime] = []
         if self._groups and (opens_at := self.accounts.opens_at()) is not None:
             moments.append(opens_at)
         if self._some_try_later:
             due_at = await self.thread.call(lambda: messages.next_due_at(self.channel, now))
             moments += [due_at] if due_at is not None else []
         soon = [one for one in moments if now < one <= now + PATIENCE]
-        if not soon:
+        stands = now == self._began[0] and time.monotonic() > self._began[1]
+        if not soon or stands:
             self._say_what_waits(now)
             return False
         log.info("%s: waiting until %s", self.channel, f"{min(soon):%H:%M:%S} UTC")
         await self._sleep_until(min(soon))
         self._groups.clear()
-        return self.project.clock() > now
+        return True
 
     def _say_what_waits(self, now: datetime) -> None:
         waiting = sum(group.messages for group in self._groups)
@@ -279,10 +285,12 @@ class ChannelSender:
         unit.looked = time.monotonic()
         self._settled(unit, outcomes)
         sent = 0
-        tasks = []
+        tasks: list[asyncio.Task[None]] = []
         for batch in composing.requests(ready, account.batch_size):
             await self._sleep_until(unit.turn.start_at + sent * unit.turn.spacing)
             sent += len(batch)
+            if account.failures and tasks:  # one after the other until one goes well
+                await asyncio.wait(tasks)
             await account.slots.acquire()
             tasks.append(asyncio.create_task(self._request(unit, account, batch)))
         return tasks
@@ -337,7 +345,7 @@ class ChannelSender:
             why = "dispatch was stopped"
         elif not unit.holds(now):
             why = "the claim ran out"
-        elif not account.is_open(now) and not unit.is_trial:
+        elif account.is_paused(now) and not unit.is_trial:
             why = f"account {account.name} was paused"
             again_at = self.accounts.reopens_at(now)
         if why:
