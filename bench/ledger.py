@@ -123,7 +123,8 @@ def told(work: str, many: int) -> Iterator[None]:
     yield
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     unit, factor = ("µs a message", 1e6) if many > 1 else ("ms", 1e3)
-    print(f"{work:32} {wall / many * factor:9.1f} {unit}, CPU {cpu / many * factor:.1f}", flush=True)
+    each, cpu = wall / many * factor, cpu / many * factor
+    print(f"{work:32} {each:9.1f} {unit}, CPU {cpu:.1f}", flush=True)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Engine, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, or_, select, true, update
 
 from antiphon.errors import LedgerError
 from antiphon.ledger.claiming import Group, claim, due_groups, next_due_at, reroute
@@ -55,14 +55,19 @@ class Messages:
                 raise LedgerError(f"run {run_id} is {state}: only a running run is released.")
             if run.released_at is not None:
                 return run.released_at  # type: ignore[no-any-return]
+            self._withdraw_cancelled(connection, run_id, now)
             change = update(runs).where(runs.c.run_id == run_id).values(released_at=now)
             connection.execute(change)
-            lock(connection, HOLDS_LOCK)
-            cancelled = select(holds.c.campaign).where(OPEN, holds.c.kind == "cancelled")
-            mine = (messages.c.run_id == run_id) & messages.c.campaign.in_(cancelled)
-            if connection.execute(select(select(holds).where(OPEN).exists())).scalar():
-                withdraw_planned(connection, mine, "campaign cancelled", now)
             return now
+
+    @staticmethod
+    def _withdraw_cancelled(connection: Connection, run_id: str, now: datetime) -> None:
+        lock(connection, HOLDS_LOCK)
+        query = select(holds.c.campaign).where(OPEN, holds.c.kind == "cancelled")
+        cancelled = list(connection.execute(query).scalars())
+        if cancelled:
+            mine = (messages.c.run_id == run_id) & messages.c.campaign.in_(cancelled)
+            withdraw_planned(connection, mine, "campaign cancelled", now)
 
     def due_groups(self, channel: str, now: datetime) -> list[Group]:
         """Groups of a channel with messages that may leave now, in the order to be served:
