@@ -40,6 +40,7 @@ MODULES = {
     "runs": "running",
     "sandbox": "sandbox",
     "segments": "looking",
+    "send-test": "send_test",
     "suppress": "suppress",
     "trigger": "running",
     "why": "people",
@@ -58,7 +59,7 @@ class LazyGroup(click.Group):
         if cmd_name not in MODULES:
             return None
         module = importlib.import_module(f"antiphon.commands.{MODULES[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 

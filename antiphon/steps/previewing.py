@@ -5,6 +5,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -56,10 +57,16 @@ class Preview:
     held: str = ""
 
 
-def preview(project: Project, name: str, customer_id: str | None = None) -> list[Preview]:
+def preview(
+    project: Project,
+    name: str,
+    customer_id: str | None = None,
+    languages: Sequence[str] | None = None,
+) -> list[Preview]:
     """Each step, variant and channel of a campaign for a customer.
 
-    Without one, for somebody of today's occasions whom it is meant for, else for anybody else.
+    Without one, for somebody of today's occasions whom it is meant for, else for anybody else. In
+    the customer's language, or in each of these.
     """
     campaign = project.configuration.campaigns.get(name)
     if campaign is None:
@@ -69,7 +76,7 @@ def preview(project: Project, name: str, customer_id: str | None = None) -> list
         raise UserFilesError("there are no customers yet: `antiphon run` pulls them first.")
     zone = project.configuration.settings.business.timezone
     moment = Moment(project.clock(), business_day(project.clock(), zone), zone)
-    return list(_Previewer(project, campaign, moment).previews(customer_id))
+    return list(_Previewer(project, campaign, moment).previews(customer_id, languages))
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,15 @@ class _Previewer:
     def touches(self) -> tuple[Touch, ...]:
         return touches([self.campaign])
 
-    def previews(self, customer_id: str | None) -> Iterator[Preview]:
+    def previews(
+        self, customer_id: str | None, languages: Sequence[str] | None
+    ) -> Iterator[Preview]:
         configuration = self.project.configuration
         person = self._person(customer_id)
         templates = templates_of(self.project)
         key = keys.digest("preview", self.campaign.campaign, person["customer_id"])
         links = signer_of(self.project).links(key)
-        language = templates.language(person["language"])
+        spoken = [templates.language(one) for one in languages or [person["language"]]]
         for place, touch in enumerate(self.touches):
             values = Values(
                 touch,
@@ -99,27 +108,25 @@ class _Previewer:
             )
             occasion = self._occasion(touch, person["customer_id"])
             packed = unpack(values.pack(person, person["cell"], occasion))
-            for arm in self.campaign.arms:
-                for channel in touch.channels:
-                    content: Email | Sms | None = None
-                    held = ""
-                    try:
-                        content = templates.render(
-                            touch.message, arm, language, channel, packed, links
-                        )
-                    except MessageHeld as error:
-                        held = str(error)
-                    yield Preview(
-                        person["customer_id"],
-                        bool(person[f"in_{place}"]),
-                        touch.step,
-                        arm,
-                        channel,
-                        language,
-                        content,
-                        occasion["anchor"] or "",
-                        held,
-                    )
+            each = product(self.campaign.arms, dict.fromkeys(spoken), touch.channels)
+            for arm, language, channel in each:
+                content: Email | Sms | None = None
+                held = ""
+                try:
+                    content = templates.render(touch.message, arm, language, channel, packed, links)
+                except MessageHeld as error:
+                    held = str(error)
+                yield Preview(
+                    person["customer_id"],
+                    bool(person[f"in_{place}"]),
+                    touch.step,
+                    arm,
+                    channel,
+                    language,
+                    content,
+                    occasion["anchor"] or "",
+                    held,
+                )
 
     # ------------------------------------------------------------ whose
 
