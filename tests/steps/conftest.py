@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from demo_project import make_project
+from demo_project import FEW, make_project
 from run_processes import run
 
 CUSTOMERS = 350
@@ -12,8 +12,8 @@ CUSTOMERS = 350
 
 @pytest.fixture(scope="session")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped project with few customers, never run: only to be copied."""
-    return make_project(tmp_path_factory.mktemp("untouched"), customers=CUSTOMERS)
+    """The shipped project with few customers and campaigns, never run: only to be copied."""
+    return make_project(tmp_path_factory.mktemp("untouched"), CUSTOMERS, FEW)
 
 
 @pytest.fixture(scope="session")

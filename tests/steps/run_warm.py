@@ -1,8 +1,16 @@
-"""Imported once before daily runs are forked: what a first check costs, no fork pays again."""
+"""Lived through once before runs are forked: what a first one costs its process, no fork pays."""
 
-from demo_project import ROOT
+import logging
+import tempfile
+from pathlib import Path
 
-from antiphon.check import load
-from antiphon.files import read_files
+from demo_project import FEW, demo_clock, make_project
 
-load(read_files(ROOT))
+from antiphon.project import with_files
+from antiphon.steps.daily import run_daily
+
+with tempfile.TemporaryDirectory() as folder:
+    logging.disable(logging.ERROR)
+    run_daily(make_project(Path(folder), 60, FEW), demo_clock())
+    logging.disable(logging.NOTSET)
+with_files.cache_clear()  # no store of it stays open
