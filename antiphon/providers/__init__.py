@@ -157,12 +157,3 @@ class Provider(Protocol):
         """Ask for something harmless with the account's credentials; what is wrong, in words a
         person on duty can act on (no secret in them), or nothing."""
         ...
-
-
-def open_provider(name: str, channel: str, outbox: str) -> Provider:
-    """The provider that settings.yaml names for a channel; raises ValueError for an unknown one."""
-    if name == "local":
-        from antiphon.providers.local import LocalOutbox  # noqa: PLC0415
-
-        return LocalOutbox(outbox, channel)
-    raise ValueError(f"no provider {name!r}")
