@@ -25,6 +25,7 @@ MODULES = {
     "demo": "files",
     "deploy": "running",
     "dispatch": "running",
+    "doctor": "doctor",
     "features": "files",
     "message": "people",
     "new": "new",

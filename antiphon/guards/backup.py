@@ -29,6 +29,7 @@ from antiphon.steps.holder import is_dead
 from antiphon.steps.intake import ledger_mark, publisher
 from antiphon.steps.run import LEASE
 
+BACKED_UP = "backed_up_at"
 SETTINGS = "config/settings.yaml"
 
 LEFT = sorted(CONTACT_STATES & {"accepted", "delivered", "bounced"})
@@ -75,7 +76,9 @@ def back_up(project: Project, target: Path) -> Contents:
             "snapshot": project.lake.current().id if manifest.exists() else 0,
             "rows": rows,
         }
-        return archive.pack(folder, target, facts)
+        contents = archive.pack(folder, target, facts)
+    project.ledger.facts.put(BACKED_UP, contents.made_at.isoformat(), contents.made_at)
+    return contents
 
 
 def restore(

@@ -193,6 +193,34 @@ class SendGrid:
             ]
         return []
 
+    async def sender_faults(self, sender: str) -> list[str]:
+        """What is wrong with the sender's address; nothing where the key may not ask for it."""
+        domain = sender.rpartition("@")[2].lower()
+        url = _url(self._sdk.client.whitelabel.domains)
+        answer, _ = await self._ask("GET", url, params={"limit": "200"})
+        known = answer.data if answer is not None and answer.status == 200 else None
+        if not isinstance(known, list):
+            return []
+        mine = [
+            one
+            for one in known
+            if isinstance(one, dict) and f".{domain}".endswith(f".{one.get('domain', '')}".lower())
+        ]
+        if any(one.get("valid") for one in mine):
+            return []
+        if mine:
+            return [f"SendGrid has not found the DNS records of {domain}: verify them there."]
+        answer, _ = await self._ask("GET", _url(self._sdk.client.verified_senders))
+        data = answer.data if answer is not None and answer.status == 200 else None
+        senders = data.get("results") if isinstance(data, dict) else None
+        for one in senders if isinstance(senders, list) else ():
+            if str(one.get("from_email", "")).lower() == sender.lower() and one.get("verified"):
+                return []
+        return [
+            f"{domain} is not authenticated at SendGrid, nor the sender verified: Settings, "
+            "Sender Authentication."
+        ]
+
 
 def _url(resource: Any) -> str:
     """The address the SDK would call."""
