@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from antiphon.commands.screen import Row, as_json, at_option, counted, glanced, opened, show
+from antiphon.commands.screen import Row, as_json, at_option, counted, glanced, show
 from antiphon.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def settle(  # noqa: PLR0917 (click hands its options over)
         return _listed(glanced(root), which, as_json=as_json)
     if not (reason or "").strip():
         raise click.UsageError("Say how you know: --reason TEXT.")
-    return _settle(opened(root), which, Decision(decision), str(reason).strip(), is_asked=yes)
+    return _settle(glanced(root), which, Decision(decision), str(reason).strip(), is_asked=yes)
 
 
 def _listed(project: "Project", which: "Doubts", *, as_json: bool) -> int:
