@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from antiphon.commands.screen import glanced
+from antiphon.commands.screen import at_option, glanced
 from antiphon.errors import ExitCode
 
 FOLDER = "var/sandbox"
@@ -32,6 +32,7 @@ FOLDER = "var/sandbox"
 )
 @click.option("--fresh", is_flag=True, help="Forget what was accepted before.")
 @click.option("--no-activity", is_flag=True, help="As an account without Email Activity.")
+@at_option
 @click.pass_obj
 def sandbox(  # noqa: PLR0917 (click hands its options over)
     root: Path | None,
@@ -45,9 +46,10 @@ def sandbox(  # noqa: PLR0917 (click hands its options over)
     """Stand in for SendGrid and Twilio on this machine; a mailbox page shows what was sent.
 
     Let `providers` in config/settings.yaml name the account `sandbox`; then run and dispatch as
-    always. Ends with Ctrl-C.
+    always. Ends with Ctrl-C. Rehearse both at the same moment: --at.
 
-    Examples: antiphon sandbox, antiphon sandbox --fresh --faults bad-day.json
+    Examples: antiphon sandbox --fresh --at 2026-05-12T10:00+02:00,
+    antiphon sandbox --faults bad-day.json
     """
     from antiphon.sandbox.faults import read_script  # noqa: PLC0415
     from antiphon.sandbox.journal import accepted  # noqa: PLC0415
@@ -79,10 +81,13 @@ def sandbox(  # noqa: PLR0917 (click hands its options over)
 
 def _says(folder: Path, before: int) -> Callable[[str], None]:
     def say(url: str) -> None:
-        click.echo(f"The sandbox listens at {url}: open it in a browser to see the messages.")
-        click.echo("  Accounts that use it: `providers: {email: sandbox, sms: sandbox}`.")
+        lines = [
+            f"The sandbox listens at {url}: open it in a browser to see the messages.",
+            "  Accounts that use it: `providers: {email: sandbox, sms: sandbox}`.",
+            f"  Journal in {folder}" + (f", with {before:,} messages." if before else "."),
+        ]
         if not url.endswith(":8025"):
-            click.echo(f"  Tell the other commands: export ANTIPHON_SANDBOX_URL={url}")
-        click.echo(f"  Journal in {folder}" + (f", with {before:,} messages." if before else "."))
+            lines.append(f"  Tell the other commands: export ANTIPHON_SANDBOX_URL={url}")
+        click.echo("\n".join(lines))
 
     return say

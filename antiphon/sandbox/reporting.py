@@ -69,6 +69,8 @@ class Reporter:
         self._changed = threading.Condition()
         self._ends = False
         self._writing = threading.Lock()
+        # Made here and not in the thread: it imports, and an interrupted import blocks all others.
+        self._client = httpx.Client(timeout=TIMES, trust_env=False) if self._url else None
         self._log = (state.journal.folder / EVENTS).open("ab", buffering=0)
         self._thread = threading.Thread(target=self._run, name="antiphon-events", daemon=True)
 
@@ -83,6 +85,8 @@ class Reporter:
             self._ends = True
             self._changed.notify()
         self._thread.join(20)
+        if self._client is not None:
+            self._client.close()
         self._log.close()
 
     def accepted(self, entry: Entry, request: bytes) -> None:
@@ -129,23 +133,17 @@ class Reporter:
             self._changed.notify()
 
     def _run(self) -> None:
-        with (
-            httpx.Client(timeout=TIMES, trust_env=False) as client,
-            ThreadPoolExecutor(AT_ONCE, "antiphon-callbacks") as pool,
-        ):
-            while True:
-                due = self._wait()
-                if due is None:
-                    return
+        with ThreadPoolExecutor(AT_ONCE, "antiphon-callbacks") as pool:
+            while (due := self._wait()) is not None:
                 told = [report for report in due if self._happens(report)]
-                if not self._url:
+                if self._client is None:
                     continue
                 mails = [report for report in told if report.entry.api == mail.API]
                 for report in told:
                     if report.entry.api != mail.API:
-                        pool.submit(self._call_back, client, report)
+                        pool.submit(self._call_back, self._client, report)
                 for start in range(0, len(mails), BATCH):
-                    pool.submit(self._post_events, client, mails[start : start + BATCH])
+                    pool.submit(self._post_events, self._client, mails[start : start + BATCH])
 
     def _wait(self) -> list[Report] | None:
         """What is due by now, as soon as anything is; None at the end."""

@@ -114,8 +114,8 @@ def serve(
         kept = stack.enter_context(Journal(folder, keeps_requests=keeps_requests))
         state = State(kept, Faults(script), clock, shows_activity, sender)
         stack.enter_context(_reporting(state, events_to))
-        ready(url_of(listener))
         with contextlib.suppress(KeyboardInterrupt):
+            ready(url_of(listener))
             uvicorn.Server(_config(state)).run([listener])
 
 
