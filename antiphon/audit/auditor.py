@@ -22,13 +22,13 @@ and, where a rule needs them:
 """
 # ruff: noqa: S608  (what enters the texts is quoted here, and comes from checked configuration)
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from antiphon.audit.arms import arms
 from antiphon.audit.consents import address, consents, one_click, suppress, suppression
 from antiphon.audit.neighbours import chain_limits, exclusions, sequences
-from antiphon.audit.queries import AuditQuery, Basis
+from antiphon.audit.queries import AuditQuery, Basis, texts
 from antiphon.audit.repeats import attempts, occasional, occurrence, repeat
 from antiphon.audit.rests import cool_downs, pauses
 from antiphon.audit.tables import tables
@@ -53,10 +53,12 @@ def audit(
     known: Sequence[Campaign] | None = None,
     late: Mapping[str, int] | None = None,
     has_frame: bool = True,
+    held: Collection[str] = (),
 ) -> list[AuditQuery]:
     """The tables and checks of a run's messages; it may be released when no check returns a row.
 
     `known`, `late`, `has_frame`: see Basis; absent: the campaigns of the touches, and none.
+    `held`: campaigns that were on hold at the moment.
     """
     campaigns = list({touch.name: touch.campaign for touch in touches}.values())
     basis = Basis(
@@ -72,6 +74,7 @@ def audit(
     return [
         *tables(basis),
         _running(touches, moment),
+        _paused(held),
         *consents(basis),
         *suppress(basis),
         suppression(),
@@ -126,6 +129,15 @@ def _running(touches: Sequence[Touch], moment: Moment) -> AuditQuery:
            OR NOT list_contains(r.weekdays, isodow($business_day) - 1)
         """,
         {"business_day": day},
+    )
+
+
+def _paused(held: Collection[str]) -> AuditQuery:
+    """Nothing of a campaign that somebody put on hold."""
+    return AuditQuery(
+        "paused",
+        "SELECT 'paused' AS rule, message_id, 1 AS found, 0 AS allowed FROM planned "
+        f"WHERE campaign IN {texts(held)}",
     )
 
 

@@ -69,6 +69,7 @@ def judge(
     brakes: Mapping[str, BrakeReading] | None = None,
     households: pa.Table | None = None,
     campaigns: Iterable[Campaign] | None = None,
+    holds: Mapping[str, str] | None = None,
 ) -> Judged:
     """Decide one bucket. `touches` in the order of the bits of mask_0, mask_1, … (62 each).
 
@@ -78,6 +79,7 @@ def judge(
     planned ones too; `occasions` (OCCASIONS) may hold those of others. `brakes`: readings by the
     brake's name. `households`: customer_id and household_id of all who share one. `campaigns`:
     whose tags and offers are known, all of the configuration (absent: those of the touches).
+    `holds`: campaigns that somebody put on hold, with the counters (JSON) of the decisions on them.
     Exempt campaigns go first: they need no slot and pass the rules, but the others see them.
     """
     asked = Asked(people, touches)
@@ -102,6 +104,7 @@ def judge(
         occasions=due,
         arms=arms,
         brakes=brakes or {},
+        holds=holds or {},
     )
     pairs = expansion.candidates()
     if setting.in_force(policy.chains):

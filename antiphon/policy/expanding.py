@@ -1,6 +1,6 @@
 """From masks to candidates, under the rules on a campaign and a customer alone.
 
-In the order in which they are asked: running, brakes, test group, suppress rules, consent,
+In the order in which they are asked: running, holds, brakes, test group, suppress rules, consent,
 suppression and address, times, repeat rule, attempts; at last the second of two steps of a chain.
 """
 
@@ -82,6 +82,7 @@ class Expansion:
         occasions: Occasions,
         arms: Arms,
         brakes: Mapping[str, BrakeReading],
+        holds: Mapping[str, str],
     ) -> None:
         self._asked, self._setting, self._names, self._leaving = asked, setting, names, leaving
         self._occurrences, self._occasions, self._arms = occurrences, occasions, arms
@@ -95,6 +96,7 @@ class Expansion:
             for brake in setting.in_force(setting.policy.brakes)
             if brake.name in brakes and stops(brake, brakes[brake.name])
         ]
+        self._paused = {name: self._counters.put([text]) for name, text in sorted(holds.items())}
         self._exhausted = self._counters.put([f'{{"max":{MAX_ATTEMPTS}}}'])
 
     def candidates(self) -> Candidates:
@@ -138,6 +140,10 @@ class Expansion:
         touch = self._asked.touches[block.touch]
         if not touch.campaign.runs.includes(self._setting.moment.business_day):
             block.hold(block.open(), self._names.number(Rule.NOT_RUNNING))
+            return
+        if touch.name in self._paused:
+            number = self._names.number(Rule.PAUSED)
+            block.hold(block.open(), number, self._paused[touch.name])
             return
         reach = self._reachability.of(touch)
         block.channel[:] = reach.channel[block.customer]

@@ -7,7 +7,8 @@ class Rule(StrEnum):
     """What can hold a candidate back besides the policy's named rules, whose titles decisions bear
     (`cap:two-promos-a-week`): PolicyRule.title.
 
-    Asked in this order, named rules in between: NOT_RUNNING, brakes, TEST_GROUP, suppress, CONSENT
+    Asked in this order, named rules in between: NOT_RUNNING, PAUSED (somebody put the campaign on
+    hold, or it is cancelled), brakes, TEST_GROUP, suppress, CONSENT
     and consents, SUPPRESSED, NO_ADDRESS, times (no allowed moment before it is stale),
     ALREADY_SENT, ATTEMPTS, DAY_SLOT, sequences, exclusions, pauses, cool_downs, chains, caps and
     gaps of a customer, ratios, LOST_TO; then across customers: caps and gaps of a household, LIMIT,
@@ -15,6 +16,7 @@ class Rule(StrEnum):
     """
 
     NOT_RUNNING = "not_running"
+    PAUSED = "paused"
     TEST_GROUP = "test_group"
     CONSENT = "consent"
     SUPPRESSED = "suppressed"

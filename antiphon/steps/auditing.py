@@ -80,6 +80,7 @@ def audit_day(day: Day, evidence: Evidence, *, has_frame: bool = True) -> Audite
             known=list(configuration.campaigns.values()),
             late=_late(session, day),
             has_frame=has_frame,
+            held=day.holds,
         )
         breaches = find_breaches(queries, session.rows)
     rules = dict.fromkeys(query.rule for query in queries if not query.makes)

@@ -1,7 +1,9 @@
 """A day's decisions over its frames: bucket by bucket, then across all; nothing is written here."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from antiphon.audience.policy_inputs import ZONES
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Session, Snapshot
+from antiphon.ledger import Hold
 from antiphon.policy.brakes import BrakeReading
 from antiphon.policy.chance import Numbers, Part, keyed_numbers
 from antiphon.policy.decide import Judged, judge
@@ -76,6 +79,11 @@ class Day:
         return recent_contacts(self.project, self.mark, self.run_id)
 
     @cached_property
+    def holds(self) -> Mapping[str, Hold]:
+        """The campaigns that were on hold at the day's moment."""
+        return self.project.ledger.holds.in_force(self.moment.as_of)
+
+    @cached_property
     def brakes(self) -> Mapping[str, BrakeReading]:
         """What stands on the brakes that hold today, by name."""
         tables = {"recent": self.recent}
@@ -103,6 +111,13 @@ def engine_numbers(session: Session) -> Numbers:
     return numbers
 
 
+def _told(hold: Hold) -> str:
+    """What decisions say of a hold: JSON."""
+    since = f"{hold.held_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    told = {"kind": hold.kind.value, "since": since, "reason": hold.reason}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True)
 class Decided:
     """The decisions on those who passed all rules on customers (DECISIONS), and what earlier runs
@@ -121,6 +136,7 @@ def decide_day(day: Day, folder: Path) -> Decided:
     campaigns, sharing = configuration.campaigns.values(), households_query(day)
     people = people_query(day)
     tables = {"recent": day.recent, ZONES: zones_table()}
+    holds = {name: _told(hold) for name, hold in day.holds.items()}
 
     def decide(bucket: int) -> Judged:
         due = occasions_sql(day.occasions[bucket : bucket + 1])
@@ -137,6 +153,7 @@ def decide_day(day: Day, folder: Path) -> Decided:
                 brakes=day.brakes,
                 households=session.arrow(sharing) if sharing else None,
                 campaigns=campaigns,
+                holds=holds,
             )
             session.register("held", judged.held)
             named = f"SELECT *, {literal(day.configuration_hash)} AS configuration FROM held"  # noqa: S608

@@ -150,6 +150,10 @@ NAMED: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, str, str]] = 
 
 OWN_ROWS: dict[Rule, tuple[dict[str, Any] | None, str]] = {
     Rule.NOT_RUNNING: (None, "the campaign does not run on this day"),
+    Rule.PAUSED: (
+        {"kind": "cancelled", "since": LAST, "reason": "wrong price"},
+        "the campaign is cancelled since 3 May (wrong price)",
+    ),
     Rule.TEST_GROUP: (
         {"layer": "tone", "group": "b"},
         "they are in the group b of the test tone, and the campaign asks a alone",

@@ -245,6 +245,12 @@ def _not_running(seen: Seen, scene: Scene) -> str:
     return "the campaign does not run on this day"
 
 
+def _paused(seen: Seen, scene: Scene) -> str:
+    verb = "is cancelled" if seen.get("kind") == "cancelled" else "is on hold"
+    reason = f" ({seen['reason']})" if seen.get("reason") else ""
+    return f"the campaign {verb} since {scene.days(seen['since'])}{reason}"
+
+
 def _test_group(seen: Seen, scene: Scene) -> str:
     test = scene.touch.campaign.test
     asked = f", and the campaign asks {test.group} alone" if test else ""
@@ -316,6 +322,7 @@ def _missing_value(seen: Seen, scene: Scene) -> str:
 
 _OWN: dict[Rule, Callable[[Seen, Scene], str]] = {
     Rule.NOT_RUNNING: _not_running,
+    Rule.PAUSED: _paused,
     Rule.TEST_GROUP: _test_group,
     Rule.CONSENT: _stops,
     Rule.SUPPRESSED: _stops,

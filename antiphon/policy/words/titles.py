@@ -34,6 +34,7 @@ from antiphon.policy.words.phrases import channel_word, count, listed, percent, 
 
 OWN = {
     Rule.NOT_RUNNING: "the campaign does not run on this day",
+    Rule.PAUSED: "somebody put the campaign on hold",
     Rule.TEST_GROUP: "in another group of a test",
     Rule.CONSENT: "no consent",
     Rule.SUPPRESSED: "the address is suppressed",
