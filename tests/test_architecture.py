@@ -19,6 +19,12 @@ ONLY_IN = {
     "great_expectations": ("antiphon/validation/",),
     "pandas": ("antiphon/validation/",),
     "prefect": ("flows/", "tasks/"),
+    "aiohttp": ("antiphon/providers/",),
+    "sendgrid": ("antiphon/providers/",),
+    "python_http_client": ("antiphon/providers/",),
+    "twilio": ("antiphon/providers/",),
+    "starlette": ("antiphon/sandbox/",),
+    "uvicorn": ("antiphon/sandbox/", "flows/engine.py"),
 }
 
 
@@ -134,7 +140,8 @@ def test_no_committed_file_names_a_registry_or_a_path_of_a_machine() -> None:
 def test_check_imports_none_of_the_heavy_libraries() -> None:
     code = (
         "import sys; import antiphon.check, antiphon.project, antiphon.cli;"
-        "heavy = {'prefect', 'pandas', 'great_expectations', 'duckdb', 'sqlalchemy', 'pyarrow'};"
+        "heavy = {'prefect', 'pandas', 'great_expectations', 'duckdb', 'sqlalchemy', 'pyarrow',"
+        "'aiohttp', 'sendgrid', 'twilio', 'python_http_client', 'starlette', 'uvicorn'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     found = subprocess.run(
