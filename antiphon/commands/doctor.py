@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from antiphon.commands.screen import as_json, at_option, counted, opened
+from antiphon.commands.screen import as_json, at_option, counted, glanced
 from antiphon.errors import ExitCode, UserFilesError
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}
@@ -31,7 +31,7 @@ def doctor(
     from antiphon.guards.doctor import Doctor  # noqa: PLC0415
     from antiphon.guards.domains import Level  # noqa: PLC0415
 
-    look = Doctor(opened(root), selectors=selectors, is_alert_sent=is_alert_sent)
+    look = Doctor(glanced(root), selectors=selectors, is_alert_sent=is_alert_sent)
     found = []
     for one in look.findings():
         found.append(one)

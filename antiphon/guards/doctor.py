@@ -14,6 +14,7 @@ import dns.resolver
 from antiphon.alerts.schedule import next_hour
 from antiphon.alerts.telling import has_listeners, try_out
 from antiphon.alerts.watching import troubles
+from antiphon.check import check
 from antiphon.clock import Clock, system_clock
 from antiphon.errors import AntiphonError
 from antiphon.guards import domains, machine
@@ -47,6 +48,7 @@ class Doctor:
     def findings(self) -> Iterator[Finding]:
         """One after the other, as they are found; no look keeps the others from being made."""
         looks = (
+            self._configuration,
             self._environment,
             self._accounts,
             self._domain,
@@ -71,6 +73,16 @@ class Doctor:
                 yield Finding(area, Level.WRONG, found, "Please report it.")
 
     # ------------------------------------------------------------ who is written to
+
+    def _configuration(self) -> Iterator[Finding]:
+        _, problems = check(self.project.configuration.files)
+        wrong = sum(not one.is_warning for one in problems)
+        if wrong:
+            found = f"{wrong:,} things in config/, templates/ or sql/ are wrong: no run can begin"
+            yield Finding("configuration", Level.WRONG, found, "antiphon check shows each.")
+        else:
+            found = f"nothing is wrong, {len(problems):,} warnings"
+            yield Finding("configuration", Level.OK, found)
 
     @property
     def _is_live(self) -> bool:
