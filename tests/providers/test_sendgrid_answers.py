@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import socket
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -11,7 +13,15 @@ import pytest
 from provider_contract import HEADERS, NOW, email, outgoing, personal
 from scripted_server import DEAF, DROP, GARBAGE, HANG, RESET, Reply, Server, refusing_url, serving
 
-from antiphon.providers import BATCH_REFUSED, Access, Blame, Outcome, OutcomeKind, Outgoing
+from antiphon.providers import (
+    BATCH_REFUSED,
+    Access,
+    Blame,
+    Outcome,
+    OutcomeKind,
+    Outgoing,
+    transport,
+)
 from antiphon.providers import sendgrid as adapter
 
 KEY = "SG.a-secret.that-must-not-be-seen"
@@ -220,6 +230,72 @@ def test_connections_are_kept_and_shared(server: Server) -> None:
 
     asyncio.run(twenty())
     assert (len(server.seen), server.connections) == (20, 1)
+
+
+def test_a_connection_the_server_has_closed_is_not_used_again(server: Server) -> None:
+    """A request on it would be in doubt, all thousand messages of it."""
+    server.usual = Reply(202, b"", {"X-Message-Id": "x"}, closes=True)
+
+    async def three() -> list[Outcome]:
+        outcomes = []
+        async with open_at(server.url) as provider:
+            for _ in range(3):
+                outcomes += await provider.send([personal(1)], NOW)
+                await asyncio.sleep(0.05)
+        return outcomes
+
+    assert {o.kind for o in asyncio.run(three())} == {OutcomeKind.ACCEPTED}
+    assert server.connections == 3
+
+
+def test_a_connection_idle_for_long_is_not_used_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.1)
+
+    async def twice() -> None:
+        async with open_at(server.url) as provider:
+            for _ in range(2):
+                await provider.send([personal(1)], NOW)
+                await asyncio.sleep(0.3)
+
+    asyncio.run(twice())
+    assert (len(server.seen), server.connections) == (2, 2)
+
+
+def test_connecting_takes_no_longer_than_the_time_out() -> None:
+    """A listener whose queue is full answers nothing: certain, as nothing was written."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        began = time.monotonic()
+        (outcome,) = send(f"http://127.0.0.1:{port}", personal(1))
+        for one in waiting:
+            one.close()
+    assert (outcome.kind, outcome.evidence) == (LATER, "no connection in time")
+    assert time.monotonic() - began < 2
+
+
+def test_a_request_that_is_cancelled_raises_and_closes_its_connection(server: Server) -> None:
+    """Whoever cancels knows that it may have been sent."""
+    server.script = [HANG]
+
+    async def cancelled() -> bool:
+        async with open_at(server.url) as provider:
+            sending = asyncio.create_task(provider.send([personal(1)], NOW))
+            while not server.seen:
+                await asyncio.sleep(0.01)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            (outcome,) = await provider.send([personal(2)], NOW)
+            return outcome.kind is OutcomeKind.ACCEPTED
+
+    assert asyncio.run(cancelled())
+    assert server.connections == 2
 
 
 def test_a_whole_message_has_no_substitutions_and_a_batch_has(server: Server) -> None:

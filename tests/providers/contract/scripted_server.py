@@ -13,12 +13,14 @@ from typing import BinaryIO
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. `cut`: so many bytes of the body are missing when the connection closes."""
+    """An answer. `cut`: so many bytes of the body are missing when the connection closes;
+    `closes`: it closes after the answer without having said so."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int = 0
+    closes: bool = False
 
 
 DROP = "drop"  # the request was read, the connection closed
@@ -83,7 +85,7 @@ class Server:
         headers = {"Content-Length": str(len(action.body) + action.cut), **action.headers}
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         connection.sendall(head.encode() + b"\r\n" + action.body)
-        return not action.cut
+        return not (action.cut or action.closes)
 
 
 def _reset(connection: socket.socket) -> None:
