@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -19,7 +20,7 @@ from antiphon.sandbox import fates, mail, reports
 from antiphon.sandbox.fates import Events, Happening, chance
 from antiphon.sandbox.journal import Entry
 from antiphon.sandbox.signing import EventSigner, twilio_signature
-from antiphon.sandbox.state import State
+from antiphon.sandbox.state import CANCELED, State
 
 EVENTS = "events.jsonl"
 EVENTS_PATH = "/sendgrid/events"
@@ -95,8 +96,8 @@ class Reporter:
         if events is None:
             return
         asked = orjson.loads(request)
-        wait = max(0.0, float(asked.get("send_at") or 0) - self._state.clock().timestamp())
-        begins = time.monotonic() + (wait if entry.api == mail.API else 0)
+        wait = max(0.0, _leaves_at(asked) - self._state.clock().timestamp())
+        begins = time.monotonic() + wait
         for part in range(len(entry.messages)):
             for happening in self._fate(events, entry, part, asked):
                 self._plan(events, Report(entry, part, asked, happening), begins)
@@ -164,6 +165,8 @@ class Reporter:
         if batch and self._state.batches.get(batch) == "cancel":
             return False
         if report.entry.api != mail.API:
+            if self._state.texts.get(report.entry.provider_id) == CANCELED:
+                return False
             if name == "inbound":
                 self._state.suppress("stop", report.request["To"])
             elif report.copy == 0:
@@ -275,6 +278,13 @@ def told(folder: Path) -> list[dict[str, Any]]:
         return []
     lines = path.read_bytes().splitlines(keepends=True)
     return [orjson.loads(line) for line in lines if line.endswith(b"\n")]
+
+
+def _leaves_at(asked: dict[str, Any]) -> float:
+    """Unix seconds for which a message was scheduled; 0 where it leaves at once."""
+    if asked.get("ScheduleType") == "fixed" and asked.get("SendAt"):
+        return datetime.fromisoformat(asked["SendAt"]).timestamp()
+    return float(asked.get("send_at") or 0)
 
 
 def _loopback(url: str) -> str:

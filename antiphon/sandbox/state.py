@@ -10,6 +10,7 @@ from antiphon.sandbox.faults import Faults
 from antiphon.sandbox.journal import Entry, Journal
 
 Accepted = Callable[[Entry, bytes], None]
+CANCELED = ("canceled", None)
 WRONG = "wrong"  # credentials that end so are refused, to rehearse it
 
 

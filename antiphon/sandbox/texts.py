@@ -14,7 +14,7 @@ import orjson
 from antiphon.message.sms import segments
 from antiphon.sandbox.answers import Answer, as_json
 from antiphon.sandbox.journal import Kind, read, request_of
-from antiphon.sandbox.state import WRONG, State, new_id
+from antiphon.sandbox.state import CANCELED, WRONG, State, new_id
 
 API = "twilio"
 MARK = "m"  # our message id in the query of the status callback
@@ -57,6 +57,7 @@ SAYS = {
     21701: "The messaging service does not exist",
     30409: "Cannot be cancelled: it is not scheduled",
     30036: "Validity Period must be from 1 to 36000 seconds",
+    35111: "SendAt must be a moment in ISO 8601",
     35118: "MessagingServiceSid is required to schedule a message",
 }
 
@@ -140,12 +141,12 @@ class Texts:
             return refusal(20404, 404)
         if dict(parse_qsl(body.decode())).get("Status") != "canceled":
             return refusal(20001)
-        if text.status != "scheduled":
+        if text.status != "scheduled" or sid in self._state.texts:
             return refusal(30409, 409)
-        text.status = "canceled"
+        self._state.texts[sid] = CANCELED
         now = self._state.clock()
         self._state.journal.write(now, API, sid, [text.message_id], kind=Kind.CANCELLED)
-        return as_json(200, text.told())
+        return as_json(200, text.told(CANCELED))
 
     def _remember(self) -> None:
         """What an earlier sandbox in the same folder accepted."""
@@ -212,6 +213,7 @@ class Texts:
             (to in self._state.suppressed.get("stop", {}), 21610),
             (not _is_callback(form.get("StatusCallback", "")), 21609),
             (form.get("ScheduleType") == "fixed" and not service, 35118),
+            (form.get("ScheduleType") == "fixed" and not _is_moment(form.get("SendAt", "")), 35111),
             (not validity.isdigit() or not 1 <= int(validity) <= 36000, 30036),
         )
         return next((code for is_wrong, code in checks if is_wrong), 0)
@@ -250,6 +252,13 @@ def unauthorized(state: State, header: str, account: str) -> Answer | None:
 def _is_callback(url: str) -> bool:
     parts = urlsplit(url)
     return not url or (parts.scheme in {"http", "https"} and "_" not in (parts.hostname or "_"))
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _is_wanted(text: Text, query: Mapping[str, str]) -> bool:

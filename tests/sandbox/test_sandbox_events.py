@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
@@ -207,6 +208,26 @@ def test_a_cancelled_batch_is_noted_and_never_reported() -> None:
         assert sandbox.accepted() == {}
         [shown] = json.loads(client.client.user.scheduled_sends.get().body)
         assert shown == {"batch_id": batch, "status": "cancel"}
+        assert hook.posts == []
+
+
+def test_a_scheduled_sms_is_cancelled_before_it_leaves_and_not_afterwards() -> None:
+    with reporting() as (sandbox, hook):
+        client = twilio(sandbox.url)
+        sid = client.messages.create(
+            to="+15005550123",
+            messaging_service_sid=SERVICE,
+            body="Hi",
+            status_callback=CALLBACK.format(1),
+            schedule_type="fixed",
+            send_at=datetime.now(UTC) + timedelta(hours=1),
+        ).sid
+        assert client.messages(sid).fetch().status == "scheduled"
+        assert client.messages(sid).update(status="canceled").status == "canceled"
+        assert sandbox.accepted() == {}
+        with pytest.raises(TwilioRestException):
+            client.messages(sid).update(status="canceled")
+        assert client.messages(sid).fetch().status == "canceled"
         assert hook.posts == []
 
 
