@@ -4,9 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
 from sqlalchemy import Engine, and_, func, or_, select
 
+from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.engine import listed, reading
+from antiphon.ledger.history import PLANNED
 from antiphon.ledger.schema import messages, runs
 from antiphon.states import OCCURRENCE_STATES, MessageState
 
@@ -81,6 +84,15 @@ class Neighbours:
                 )
             )
             return [_neighbour(row) for row in connection.execute(query)]
+
+    def waiting(self) -> pa.Table:
+        """Every planned message, as the audit reads messages: `contact_at` is when it is to leave
+        (history.PLANNED)."""
+        at = messages.c.not_before.label("contact_at")
+        columns = [at if name == "contact_at" else messages.c[name] for name in PLANNED.names]
+        query = select(*columns).where(messages.c.state == MessageState.PLANNED)
+        with read_bulk(self._engine, query, PLANNED) as reader:
+            return reader.read_all()
 
 
 def _neighbour(row: Sequence[object]) -> Neighbour:

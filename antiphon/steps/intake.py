@@ -21,6 +21,7 @@ from antiphon.ledger import Ledger
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.sources.pull import Pull, Pulled, pull_sources
+from antiphon.steps.objections import withdraw_objected
 from antiphon.steps.run import TRIGGERS, Counts, Run, step
 from antiphon.validation.circumstances import Circumstances
 from antiphon.validation.contract import Check, read
@@ -268,7 +269,10 @@ def publish(run: Run) -> Counts:
             snapshot = run.publish(change)
     lake.pin(snapshot.id, run.id)
     run.pin(snapshot_id=snapshot.id, history_mark=ledger_mark(snapshot))
-    return dict(counts)
+    if run.record.flow == TRIGGERS or run.record.dry_run:
+        return dict(counts)
+    withdrawn = withdraw_objected(run, snapshot)
+    return {**counts, "objected": withdrawn} if withdrawn else dict(counts)
 
 
 def _merge(change: Change, intake: Intake, staging: Path, *, moves: bool) -> Counts:
