@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 COLUMNS = ("channel", "campaign", "state", "messages", "due now", "since", "held")
 DOUBT_COLUMNS = ("message", "campaign", "channel", "account", "since", "what is known")
 SHOWN = 50
-UNSETTLED = ("planned", "sending", "in_doubt")
 
 
 @click.group(invoke_without_command=True)
@@ -59,15 +58,15 @@ def outbox(context: click.Context, as_json: bool) -> int:
 
 
 def _row(one: "OutboxCount", holds: "dict[str, Hold]", now: datetime) -> Row:
-    is_ahead = one.oldest_at > now
+    is_ahead, is_planned = one.oldest_at > now, one.state == "planned"
     return {
         "channel": one.channel,
         "campaign": one.campaign,
         "state": one.state.value,
         "messages": one.messages,
-        "due now": one.due if one.state == "planned" else None,
+        "due now": one.due if is_planned else None,
         "since": f"in {age(one.oldest_at - now)}" if is_ahead else age(now - one.oldest_at),
-        "held": holds[one.campaign].kind.value if one.campaign in holds else "",
+        "held": holds[one.campaign].kind.value if is_planned and one.campaign in holds else "",
     }
 
 

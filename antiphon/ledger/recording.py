@@ -1,12 +1,13 @@
 """Recording what became of messages: forward only, in batches, each move in the log."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     Dialect,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
+    column,
     func,
     literal_column,
     or_,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 from antiphon.ledger.engine import listed, next_revision, writing
 from antiphon.ledger.moving import as_json, write_log
@@ -120,46 +123,74 @@ def _record(
 def _move(
     connection: Connection, state: MessageState, told: list[Outcome], common: dict[str, Any]
 ) -> None:
-    """One statement, executed for each outcome by the driver itself: SQLAlchemy's own way of
-    binding a thousand rows takes longer than the database does to write them."""
+    """Writes down the outcomes of one state where they may follow the present one.
+
+    PostgreSQL gets them as one table. SQLite executes one statement for each of them, bound by
+    the driver itself: SQLAlchemy would bind a thousand longer than SQLite writes them.
+    """
     dialect = connection.dialect
-    change = _compiled(state, dialect, is_holders=common["holder"] is not None)
-    if change is None:
+    is_holders = common["holder"] is not None
+    if not _before(state, is_holders=is_holders):
+        return
+    columns = {name: [read(outcome) for outcome in told] for name, read in TOLD.items()}
+    if dialect.name == "postgresql":
+        connection.execute(_change_of_table(state, is_holders=is_holders), {**common, **columns})
         return
     store = Instant().process_bind_param
+    columns["told_not_before"] = [store(one.not_before, dialect) for one in told]
+    change = _compiled(state, dialect, is_holders=is_holders)
     fixed = {**change.params, **common, "now": store(common["now"], dialect)}
-    rows = [
-        {
-            **fixed,
-            "told_id": outcome.message_id,
-            "told_evidence": as_json(outcome.evidence),
-            "told_provider": outcome.provider,
-            "told_provider_id": outcome.provider_id,
-            "told_not_before": store(outcome.not_before, dialect),
-        }
-        for outcome in told
-    ]
-    order = change.positiontup
-    given = rows if order is None else [tuple(row[name] for name in order) for row in rows]
-    connection.exec_driver_sql(change.string, given)
+    each = [columns.get(name) or [fixed[name]] * len(told) for name in change.positiontup or ()]
+    connection.exec_driver_sql(change.string, list(zip(*each, strict=True)))
+
+
+TOLD: dict[str, Callable[[Outcome], Any]] = {
+    "told_id": lambda one: one.message_id,
+    "told_evidence": lambda one: as_json(one.evidence),
+    "told_provider": lambda one: one.provider,
+    "told_provider_id": lambda one: one.provider_id,
+    "told_not_before": lambda one: one.not_before,
+}
 
 
 @lru_cache(maxsize=64)
-def _compiled(state: MessageState, dialect: Dialect, *, is_holders: bool) -> SQLCompiler | None:
-    change = _change(state, is_holders=is_holders)
-    return None if change is None else change.compile(dialect=dialect)
+def _compiled(state: MessageState, dialect: Dialect, *, is_holders: bool) -> SQLCompiler:
+    told = {name: bindparam(name, type_=AsStored()) for name in TOLD}
+    change = _change(state, told, bindparam("now", type_=AsStored()), is_holders=is_holders)
+    return change.compile(dialect=dialect)
 
 
-def _change(state: MessageState, *, is_holders: bool) -> Update | None:
-    """The statement that moves one message to `state`, from where it may; None: from nowhere."""
+@cache
+def _change_of_table(state: MessageState, *, is_holders: bool) -> Update:
+    kinds: dict[str, TypeEngine[Any]] = {name: Text() for name in TOLD}
+    kinds["told_not_before"] = Instant()
+    columns = [bindparam(name, type_=ARRAY(kind)) for name, kind in kinds.items()]
+    typed = [column(name, kind) for name, kind in kinds.items()]
+    told = func.unnest(*columns).table_valued(*typed, name="told").render_derived()
+    now = bindparam("now", type_=Instant())
+    return _change(state, dict(told.c.items()), now, is_holders=is_holders)
+
+
+def _before(state: MessageState, *, is_holders: bool) -> list[MessageState]:
+    """The states from which these outcomes may move a message to `state`."""
     before = {one for one, after in FORWARD.items() if state in after}
     if not is_holders and state not in CERTAINLY_LEFT:
         before -= {MessageState.SENDING}
-    if not before:
-        return None
-    may_move: ColumnElement[bool] = messages.c.state.in_(
-        [literal_column(f"'{one}'") for one in sorted(before)]
-    )
+    return sorted(before)
+
+
+def _change(
+    state: MessageState,
+    told: Mapping[str, ColumnElement[Any]],
+    now: ColumnElement[Any],
+    *,
+    is_holders: bool,
+) -> Update:
+    """The statement that moves messages to `state`, from where they may."""
+    names: list[ColumnElement[str]] = [
+        literal_column(f"'{one}'") for one in _before(state, is_holders=is_holders)
+    ]
+    may_move: ColumnElement[bool] = messages.c.state.in_(names)
     if is_holders:
         may_move &= or_(
             messages.c.state != literal_column("'sending'"),
@@ -167,18 +198,16 @@ def _change(state: MessageState, *, is_holders: bool) -> Update | None:
         )
     values: dict[str, Any] = {
         "state": state.value,
-        "evidence": bindparam("told_evidence", type_=Text()),
-        "provider": func.coalesce(bindparam("told_provider", type_=Text()), messages.c.provider),
-        "provider_id": func.coalesce(
-            bindparam("told_provider_id", type_=Text()), messages.c.provider_id
-        ),
+        "evidence": told["told_evidence"],
+        "provider": func.coalesce(told["told_provider"], messages.c.provider),
+        "provider_id": func.coalesce(told["told_provider_id"], messages.c.provider_id),
         "claim_expires_at": None,
-        "updated_at": bindparam("now", type_=AsStored()),
+        "updated_at": now,
         "revision": bindparam("revision"),
     }
     if state is MessageState.PLANNED:
-        values["not_before"] = bindparam("told_not_before", type_=AsStored())
+        values["not_before"] = told["told_not_before"]
     if state in NEVER_LEFT:
         values["left_at"] = None
-    mine = messages.c.message_id == bindparam("told_id")
+    mine = messages.c.message_id == told["told_id"]
     return update(messages).where(mine, may_move).values(values)
