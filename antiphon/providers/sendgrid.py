@@ -213,7 +213,9 @@ class SendGrid:
         answer, _ = await self._ask("GET", _url(self._sdk.client.verified_senders))
         data = answer.data if answer is not None and answer.status == 200 else None
         senders = data.get("results") if isinstance(data, dict) else None
-        for one in senders if isinstance(senders, list) else ():
+        if not isinstance(senders, list):
+            return []
+        for one in (one for one in senders if isinstance(one, dict)):
             if str(one.get("from_email", "")).lower() == sender.lower() and one.get("verified"):
                 return []
         return [

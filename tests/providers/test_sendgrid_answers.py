@@ -344,6 +344,48 @@ def test_a_wrong_key_is_told_by_the_probe(server: Server) -> None:
         assert KEY not in said
 
 
+@pytest.mark.parametrize(
+    ("domains", "senders", "expected"),
+    [
+        ([{"domain": "linden.example", "valid": True}], [], ""),
+        ([{"domain": "example", "valid": True}], [], ""),
+        ([{"domain": "linden.example", "valid": False}], [], "DNS records of linden.example"),
+        (
+            [{"domain": "otherlinden.example", "valid": True}],
+            [],
+            "linden.example is not authenticated",
+        ),
+        ([], [{"from_email": "News@linden.example", "verified": True}], ""),
+        ([], [{"from_email": "news@linden.example", "verified": False}], "nor the sender verified"),
+    ],
+)
+def test_a_sender_sendgrid_does_not_know_is_told(
+    server: Server, domains: list[object], senders: list[object], expected: str
+) -> None:
+    server.script = [
+        Reply(200, json.dumps(domains).encode()),
+        Reply(200, json.dumps({"results": senders}).encode()),
+    ]
+    said = "".join(asyncio.run(sender_faults(server)))
+    assert expected in said
+    assert bool(said) is bool(expected)
+
+
+@pytest.mark.parametrize("reply", [Reply(403, b"{}"), Reply(500, NGINX), Reply(200, NGINX)])
+def test_a_key_that_may_not_ask_for_senders_is_no_fault_of_the_sender(
+    server: Server, reply: Reply
+) -> None:
+    server.usual = reply
+    assert asyncio.run(sender_faults(server)) == []
+    server.script = [Reply(200, b"[]")]
+    assert asyncio.run(sender_faults(server)) == []
+
+
+async def sender_faults(server: Server) -> list[str]:
+    async with open_at(server.url) as provider:
+        return await provider.sender_faults("news@linden.example")
+
+
 def test_activity_that_is_not_bought_is_asked_for_once(server: Server) -> None:
     async def asked() -> list[Outcome | None]:
         async with open_at(server.url) as provider:
