@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from antiphon.commands.screen import Row, as_json, at_option, counted, glanced, show
+from antiphon.commands.screen import Row, as_json, at_option, counted, glanced, opened, show
 from antiphon.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def age(length: timedelta) -> str:
 @click.option("--campaign", help="Only messages of this campaign.")
 @click.option("--channel", type=click.Choice(["email", "sms"]), help="Only of this channel.")
 @click.option("--account", help="Only those that were to leave by this account.")
+@click.option("--ask", is_flag=True, help="Ask the providers now, and do what settings.yaml says.")
 @click.option("--sent", "decision", flag_value="sent", help="They left: count them as sent.")
 @click.option(
     "--not-sent", "decision", flag_value="not sent", help="Nobody got them: runs decide anew."
@@ -128,6 +129,7 @@ def settle(  # noqa: PLR0917 (click hands its options over)
     campaign: str | None,
     channel: str | None,
     account: str | None,
+    ask: bool,
     decision: str | None,
     reason: str | None,
     yes: bool,
@@ -137,7 +139,8 @@ def settle(  # noqa: PLR0917 (click hands its options over)
 
     A message is in doubt when its request left and no clear answer came. Evidence settles most by
     itself: every `antiphon dispatch` asks the provider, and after `dispatch.in_doubt.grace` does
-    what settings.yaml says. What still stands is for you: look in the provider's own log.
+    what settings.yaml says; --ask does that without sending anything. What still stands is for
+    you: look in the provider's own log.
 
     Examples: antiphon outbox settle, antiphon outbox settle --campaign winback --sent
     --reason "SendGrid's activity shows them", antiphon outbox settle 4f0c… --again --reason
@@ -145,12 +148,27 @@ def settle(  # noqa: PLR0917 (click hands its options over)
     """
     from antiphon.steps.duty import Decision, Doubts  # noqa: PLC0415
 
+    if ask and (decision or ids or campaign or channel or account):
+        raise click.UsageError("--ask concerns all doubts: give it alone.")
+    if ask:
+        return _asked(opened(root))
     which = Doubts(frozenset(ids) if ids else None, campaign, channel, account)
     if decision is None:
         return _listed(glanced(root), which, as_json=as_json)
     if not (reason or "").strip():
         raise click.UsageError("Say how you know: --reason TEXT.")
     return _settle(glanced(root), which, Decision(decision), str(reason).strip(), is_asked=yes)
+
+
+def _asked(project: "Project") -> int:
+    from antiphon.dispatch.doubts import settle_doubts  # noqa: PLC0415
+
+    tally = settle_doubts(project)
+    told = [f"{name.replace('_', ' ')} {many:,}" for name, many in tally.result().items()]
+    click.echo(", ".join(told) or "Nothing could be settled.")
+    for line in tally.warnings:
+        click.echo(line)
+    return ExitCode.DONE
 
 
 def _listed(project: "Project", which: "Doubts", *, as_json: bool) -> int:

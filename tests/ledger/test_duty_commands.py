@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from demo_project import FEW
 from outbox_scene import HOUR, MINUTE, NOW, Scene, claimed, rows, scene
 
 from antiphon import cli
@@ -169,3 +170,20 @@ def test_a_message_sent_again_is_a_new_attempt_while_it_is_wanted(shop: Shop) ->
         patch.setattr("test_duty_commands.LATER", NOW + 30 * HOUR)
         told = shop.ask("outbox", "settle", two, "--again", "--reason", "r", "--yes")
     assert "1 message left as found: expired" in told
+
+
+def test_doubts_past_their_grace_are_settled_by_policy_without_sending(shop: Shop) -> None:
+    assert "--ask concerns all doubts" in shop.ask("outbox", "settle", "--ask", "--sent", code=2)
+    root = find_root(Path(__file__).parent)
+    for name in ("templates", "sql"):
+        shutil.copytree(root / name, shop.folder / name)
+    for path in (shop.folder / "config" / "campaigns").glob("*.yaml"):
+        if path.stem not in FEW:
+            path.unlink()
+    rule = "\ndispatch: {in_doubt: {grace: 2 hours, then: sent}}\n"
+    with (shop.folder / "config" / "settings.yaml").open("a", encoding="utf-8") as file:
+        file.write(rule)
+    before = shop.day.states()
+    assert "taken for sent 2" in shop.ask("outbox", "settle", "--ask")
+    assert shop.day.states() == {"planned": before["planned"], "accepted": 2}
+    assert not (shop.folder / "var" / "outbox").exists()
