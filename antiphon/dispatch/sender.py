@@ -28,7 +28,8 @@ from antiphon.project import Project
 from antiphon.providers import BATCH_REFUSED, Blame, OutcomeKind, Outgoing
 from antiphon.providers import Outcome as Answer
 
-CLAIM = timedelta(minutes=5)  # a claim not recorded by then belongs to a dead sender
+CLAIM = timedelta(minutes=5)  # and a request's time: then it belongs to a dead sender
+CLAIMED_AGAIN = timedelta(seconds=5)  # after a claim that ran out: it may do so at once
 MARGIN_SECONDS = 10.0  # beyond a request's own time, that the claim must still hold
 AHEAD = 2  # claims made ready while requests are under way
 STALE_LOOK_SECONDS = 1.0
@@ -171,10 +172,10 @@ class ChannelSender:
             account.full_until = turn.start_at
             return None
         await self._sleep_until(turn.start_at)
-        began = time.monotonic()
+        began, ttl = time.monotonic(), CLAIM + timedelta(seconds=account.rules.time_out)
         claimed = await self.thread.call(
             lambda: ledger.messages.claim(
-                group, account.name, turn.granted, clock(), self.holder, CLAIM
+                group, account.name, turn.granted, clock(), self.holder, ttl
             )
         )
         if len(claimed) < turn.granted:
@@ -183,7 +184,7 @@ class ChannelSender:
         if not claimed:
             return None
         ends_at = claimed[0].claim_expires_at or clock()
-        ends = began + CLAIM.total_seconds()
+        ends = began + ttl.total_seconds()
         begun = dict.fromkeys((one.message_id for one in claimed), False)
         return Unit(account, claimed, turn, ends_at, ends, is_trial, begun)
 
@@ -344,7 +345,7 @@ class ChannelSender:
         if self.stop.is_set():
             why = "dispatch was stopped"
         elif not unit.holds(now):
-            why = "the claim ran out"
+            why, again_at = "the claim ran out", now + CLAIMED_AGAIN
         elif account.is_paused(now) and not unit.is_trial:
             why = f"account {account.name} was paused"
             again_at = self.accounts.reopens_at(now)

@@ -222,7 +222,8 @@ def test_a_claim_that_ran_out_sends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "MARGIN_SECONDS", 0.0)
-    monkeypatch.setattr(sender, "CLAIM", timedelta(seconds=1.3))
+    monkeypatch.setattr(sender, "CLAIM", timedelta(seconds=0.3))  # and a second of a request
+    monkeypatch.setattr(sender, "CLAIMED_AGAIN", timedelta(seconds=0.5))
     account = Scripted(batch_size=1, seconds=0.5)
     settings = {"accounts": {"first": {"at_once": 1, "time_out": 1}}}
     with scene(tmp_path, account, settings=settings, clock=clock_from(NOW)) as made:
