@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from jinja2 import DictLoader, Template, TemplateError, pass_context
+from jinja2 import DictLoader, Template, TemplateError, nodes, pass_context
 from jinja2.runtime import Context
 
 from antiphon.errors import AntiphonError
@@ -88,12 +88,15 @@ class Pages:
                 place.language, self.country, self.currency, self.timezone
             )
         filters = self._formats[place.language].filters()
-        return TemplateLanguage(
+        language = TemplateLanguage(
             DictLoader(sources),
             filters | {"link": self._link(place, campaign)},
             html=place.part is Part.HTML,
             finalize=recorder.finalize if recorder else None,
         )
+        if recorder and any(_handles_markup(language.parse(text)) for text in sources.values()):
+            language.filters = {n: recorder.applied(f) for n, f in language.filters.items()}
+        return language
 
     def _compiled(self, place: Place) -> Page | None:
         path = self.tree.find(*place)
@@ -142,3 +145,12 @@ class Pages:
             return tags.on(whole(address), here | names)
 
         return link
+
+
+def _handles_markup(tree: nodes.Template) -> bool:
+    """Whether what a macro or a block printed may get into an expression."""
+    printed = {id(child) for output in tree.find_all(nodes.Output) for child in output.nodes}
+    printed |= {id(block.call) for block in tree.find_all(nodes.CallBlock)}
+    if tree.find(nodes.FilterBlock) or tree.find(nodes.AssignBlock):
+        return True
+    return any(id(call) not in printed for call in tree.find_all(nodes.Call))

@@ -8,7 +8,7 @@ values are put into the page and into the text afterwards.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import pass_eval_context
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Marks are of one character, so that how many there are changes no width of a table.
 _FIRST, _LAST = 0x100000, 0x10FFFD
 MARK = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
+_SPECIAL = re.compile("[&<>'\"]")
 FIXED = 30_000  # from this place on marks stand for what is the same on every page
 _SHAPES = 4_096
 _HIDDEN = re.compile(r"<(style|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -38,19 +39,40 @@ class Recorder:
     @property
     def finalize(self) -> Callable[[EvalContext, Any], Any]:
         """For the environment; with an argument, so that constants are recorded while rendering."""
+        values, printable = self.values, self._printable
 
         @pass_eval_context
         def finalize(_: EvalContext, value: Any) -> Any:
-            if isinstance(value, Markup):  # what a macro or a parent block printed
-                return value
-            self.values.append(str(self._printable(value)))
-            return _printed(len(self.values) - 1)
+            if type(value) is not str:
+                if isinstance(value, Markup):  # what a macro or a parent block printed
+                    return value
+                value = str(printable(value))
+            values.append(value)
+            return _printed(len(values))
 
         return finalize
 
+    def applied(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A filter that sees the values themselves in what a macro printed, and no marks."""
+
+        @wraps(function)
+        def apply(*arguments: Any, **named: Any) -> Any:
+            return function(*map(self._whole, arguments), **named)
+
+        return apply
+
+    def _whole(self, value: Any) -> Any:
+        if isinstance(value, Markup):
+            return Markup(  # noqa: S704 (it was, and values are escaped)
+                MARK.sub(lambda found: escaped(self.values[place_of(found[0])]), str(value))
+            )
+        if isinstance(value, list | tuple):
+            return list(map(self._whole, value))
+        return value
+
     def page_and_text(self, shape: str) -> tuple[str, str]:
         """The page with its values, escaped, and its text."""
-        values, self.values = self.values, []
+        values = self.values
         html = _filled(shape, list(map(escaped, values)))
         words = [" ".join(value.split()) for value in values]
         return html, _tidy(_filled(_shape_text(shape), words))
@@ -63,7 +85,7 @@ def text_with_marks(shape: str, words: Mapping[str, str]) -> str:
 
 def escaped(value: str) -> str:
     """A value as HTML."""
-    return str(escape(value))
+    return str(escape(value)) if _SPECIAL.search(value) else value
 
 
 def mark(place: int) -> str:
@@ -86,8 +108,9 @@ def _filled(shape: str, values: Sequence[str]) -> str:
 
 
 @cache
-def _printed(place: int) -> Markup:
-    return Markup(mark(place))  # noqa: S704 (nothing of anybody's)
+def _printed(count: int) -> Markup:
+    """The mark of the last of so many values."""
+    return Markup(mark(count - 1))  # noqa: S704 (nothing of anybody's)
 
 
 @lru_cache(_SHAPES)

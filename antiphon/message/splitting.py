@@ -9,51 +9,22 @@ with its plain rendering (message/skeleton.py): this here need not be trusted.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from jinja2 import nodes
-from markupsafe import Markup, escape
 
-from antiphon.message.folding import Folding, MacroIn, Names, ParentOf, Unsplittable, load
+from antiphon.message.folding import MacroIn, Names, ParentOf, Unsplittable, load
 from antiphon.message.language import TemplateLanguage
+from antiphon.message.pieces import Assembly, Code, Piece, Text, listed
 
 ROOTS = ("customer", "campaign", "cell", "offer", "occasion", "links", "company")
-_DEEPEST, _LONGEST = 40, 4_000
 _LOOP = ("index", "index0", "revindex", "revindex0", "length", "first", "last")
 _UNPRINTED = (nodes.Output, nodes.Block)
 _DEFINING = (nodes.Assign, nodes.AssignBlock, nodes.Macro, nodes.Import, nodes.FromImport)
 
 
-@dataclass(frozen=True)
-class Text:
-    """Written as it stands."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A constant that an expression prints: for the text derived from a page it is a value."""
-
-    value: str
-
-
-@dataclass(frozen=True)
-class Code:
-    """Statements; without `prints` they only set names."""
-
-    statement: nodes.Stmt
-    prints: bool = True
-
-
-Piece = Text | Fixed | Code
-
-
-class Splitter(Folding):
-    """Takes one template apart. `records`: its values are recorded, for a text derived of it."""
+class Splitter(Assembly):
+    """Takes one template apart. `sources`: name as templates write it → text."""
 
     def __init__(
         self,
@@ -62,13 +33,9 @@ class Splitter(Folding):
         known: Mapping[str, Mapping[str, str]],
         records: bool,
     ) -> None:
-        super().__init__(environment, known)
+        super().__init__(environment, known, records)
         self._sources = sources
-        self._records = records
-        self._pieces: list[Piece] = []
         self._blocks: dict[str, list[tuple[nodes.Block, Names]]] = {}
-        self._depth = self._length = 0
-        self._changing: set[str] = set()  # variables that are assigned more than once
         self._roots = Names()
         self._roots.update({name: load(name) for name in ROOTS})
 
@@ -76,35 +43,6 @@ class Splitter(Folding):
         """The pieces of every rendering of `entry`; raises Unsplittable."""
         self._template(entry, Names(self._roots))
         return self._pieces
-
-    # ------------------------------------------------------------ pieces
-
-    def _add(self, piece: Piece) -> None:
-        self._length += 1
-        if self._length > _LONGEST:
-            raise Unsplittable("it is too long")
-        self._pieces.append(piece)
-
-    @contextmanager
-    def _apart(self) -> Iterator[list[Piece]]:
-        """Pieces that are not yet part of the page."""
-        outside, self._pieces = self._pieces, []
-        yield self._pieces
-        self._pieces = outside
-
-    @contextmanager
-    def _deeper(self) -> Iterator[None]:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise Unsplittable("it uses itself")
-        yield
-        self._depth -= 1
-
-    def _statements(self, walk: Callable[[], None]) -> list[nodes.Node]:
-        """What `walk` adds, as statements."""
-        with self._apart() as pieces:
-            walk()
-        return [statement(piece) for piece in pieces]
 
     # ------------------------------------------------------------ templates and blocks
 
@@ -223,24 +161,6 @@ class Splitter(Folding):
         else:
             raise Unsplittable("a call of something other than a macro")
 
-    def _rewritten(self, node: nodes.Node, names: Names) -> nodes.Expr:
-        """The expression, after what it needs before it."""
-        with self.before() as prelude:
-            expression = self.expression(node, names)
-        for one in prelude:
-            self._add(Code(one, prints=False))
-        return expression
-
-    def _print(self, node: nodes.Expr) -> None:
-        if not isinstance(node, nodes.Const):
-            self._add(Code(nodes.Output([node], lineno=node.lineno)))
-        elif isinstance(node.value, Markup) or not self.environment.autoescape:
-            self._add(Text(str(node.value)))
-        elif self._records:
-            self._add(Fixed(str(node.value)))
-        else:
-            self._add(Text(str(escape(node.value))))
-
     def _if(self, node: nodes.If, names: Names) -> None:
         test = self._rewritten(node.test, names)
         if isinstance(test, nodes.Const):
@@ -290,7 +210,7 @@ class Splitter(Folding):
 
     def _items(self, node: nodes.For, names: Names) -> list[nodes.Expr]:
         """What a loop goes over: its list is written out, and a test on the items known."""
-        items = _listed(self._rewritten(node.iter, names))
+        items = listed(self._rewritten(node.iter, names))
         if items is None:
             raise Unsplittable("a loop over something other than a list that is written out")
         if node.test is None:
@@ -318,39 +238,6 @@ class Splitter(Folding):
 
     def _assign(self, node: nodes.Assign, names: Names) -> None:
         self._bind(node.target, self._rewritten(node.node, names), names)
-
-    def _bind(self, target: nodes.Node, value: nodes.Expr, names: Names) -> None:
-        if isinstance(target, nodes.Name):
-            if target.name in names.pinned:
-                self._assign_to(names.pinned[target.name], value)
-            else:
-                names[target.name] = self._plain(value)
-            return
-        items = _listed(value)
-        if not isinstance(target, nodes.Tuple) or not items or len(items) != len(target.items):
-            raise Unsplittable("an assignment to several names")
-        for one, item in zip(target.items, items, strict=True):
-            self._bind(one, item, names)
-
-    def _plain(self, value: nodes.Expr) -> nodes.Expr:
-        """The value as it may be written in several places: nothing of it is worked out anew,
-        may fail, or will have changed by then."""
-        if isinstance(value, nodes.List | nodes.Tuple):
-            new = copy.copy(value)
-            new.items = [self._plain(item) for item in value.items]
-            return new
-        root = value.node if isinstance(value, nodes.Getattr) else value
-        if isinstance(root, nodes.Name) and root.name not in self._changing:
-            return value
-        if isinstance(value, nodes.Const):
-            return value
-        variable = self.fresh()
-        self._assign_to(variable, value)
-        return load(variable)
-
-    def _assign_to(self, variable: str, value: nodes.Expr) -> None:
-        target = nodes.Name(variable, "store", lineno=value.lineno)
-        self._add(Code(nodes.Assign(target, value, lineno=value.lineno), prints=False))
 
     def _assignblock(self, node: nodes.AssignBlock, names: Names) -> None:
         if not isinstance(node.target, nodes.Name):
@@ -432,29 +319,11 @@ class Splitter(Folding):
             self._body(definition.body, inner)
 
 
-def statement(piece: Piece) -> nodes.Stmt:
-    """A piece as code that writes it."""
-    if isinstance(piece, Code):
-        return piece.statement
-    if isinstance(piece, Text):
-        return nodes.Output([nodes.TemplateData(piece.text, lineno=1)], lineno=1)
-    return nodes.Output([nodes.Const(piece.value, lineno=1)], lineno=1)
-
-
 def _prints(node: nodes.Node) -> bool:
     """Whether a statement of ours may write anything."""
     if isinstance(node, nodes.If):
         return any(map(_prints, (*node.body, *node.else_)))
     return not isinstance(node, nodes.Assign | nodes.AssignBlock | nodes.Macro)
-
-
-def _listed(value: nodes.Expr) -> list[nodes.Expr] | None:
-    """The items of a list that is known."""
-    if isinstance(value, nodes.List | nodes.Tuple):
-        return list(value.items)
-    if isinstance(value, nodes.Const) and isinstance(value.value, list | tuple):
-        return [nodes.Const(item, lineno=value.lineno) for item in value.value]
-    return None
 
 
 def _assigned(body: Sequence[nodes.Node]) -> set[str]:

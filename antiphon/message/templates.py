@@ -12,17 +12,16 @@ from jinja2 import TemplateError
 from antiphon.campaigns.models import Campaign, Settings
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import ColumnType
-from antiphon.errors import Problem
+from antiphon.errors import AntiphonError, Problem
 from antiphon.keys import digest
 from antiphon.message import checking
 from antiphon.message.content import Email, Personal, Sms
 from antiphon.message.expressions import Sources, Survey
-from antiphon.message.folding import Unsplittable
 from antiphon.message.links import Links
 from antiphon.message.packing import Given
 from antiphon.message.pages import Pages, Place, TemplateFault
 from antiphon.message.shapes import Fields, Leaf, Value
-from antiphon.message.skeleton import Split, split_of
+from antiphon.message.skeleton import Skeletons, Split
 from antiphon.message.survey import Surveyor
 from antiphon.message.tagging import Tags, site_of
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
@@ -80,13 +79,13 @@ class Templates:
             for name in COMPANY_FIELDS
             if name in company
         }
+        self._company = Record(self.company)
         self.crosses = crosses or {}
         self.message = ""  # of a bundle: which message it holds
         self._sources = Sources(files)
         self._surveys: dict[tuple[str, str, Given], Survey] = {}
         self._hashes: dict[str, str] = {}
         self._rendering = Lock()  # recorders and pages are shared by all threads
-        self._splits: dict[tuple[Place, tuple[Any, ...]], Split | None] = {}
         self.tags = tags
         self.pages = Pages(
             self.tree,
@@ -97,6 +96,7 @@ class Templates:
             timezone,
             tags,
         )
+        self._skeletons = Skeletons(self.pages, self.company)
 
     @classmethod
     def of(
@@ -238,10 +238,7 @@ class Templates:
         `render` does.
         """
         place = Place(message, variant, self.language(language), Part.HTML)
-        key = (place, tuple(values["campaign"].values()))
-        if key not in self._splits:
-            self._splits[key] = self._split(place, values["campaign"])
-        split = self._splits[key]
+        split = self._skeletons.split(place, values["campaign"])
         made: Personal | None = None
         if split is not None:
             try:
@@ -252,31 +249,29 @@ class Templates:
                 log.debug("templates/%s/: an e-mail beside its batch", message)
             if made is not None and not is_due:
                 return made
-        email = self.render(message, variant, language, "email", values, links)
-        assert isinstance(email, Email)
-        if made is None or made.whole() == email:
-            return made or email
-        log.warning("templates/%s/ is not sent in batches: its skeleton comes out wrong", message)
-        self._splits[key] = None
-        return email
+        email = self._proven(split, place, made, values, links)
+        return made if made is not None and email == made.whole() else email
 
-    def _split(self, place: Place, campaign: Mapping[str, Any]) -> Split | None:
-        """The skeleton for messages of one campaign; None where the templates have none."""
-        known = {
-            "company": self.company,
-            "campaign": {
-                name: clean(text)
-                for name, text in campaign.items()
-                if name in CAMPAIGN_FIELDS and isinstance(text, str)
-            },
-        }
+    def _proven(
+        self,
+        split: Split | None,
+        place: Place,
+        made: Personal | None,
+        values: Mapping[str, Any],
+        links: Links,
+    ) -> Email:
+        """The rendered e-mail; a skeleton that does not come out the same is used no more."""
         try:
-            return split_of(self.pages, place, known)
-        except Unsplittable as reason:
-            log.info("templates/%s/ is not sent in batches: %s", place.message, reason)
-        except Exception:  # a template that fails does so in `render`, which says where
-            log.info("templates/%s/ is not sent in batches", place.message, exc_info=True)
-        return None
+            email = self.render(*place[:3], "email", values, links)
+        except AntiphonError:
+            if made is not None and split is not None:
+                split.is_wrong = True
+            raise
+        assert isinstance(email, Email)
+        if made is not None and split is not None and made.whole() != email:
+            split.is_wrong = True
+            log.warning("templates/%s/ leaves batches: its skeleton is wrong", place.message)
+        return email
 
     def _context(self, values: Mapping[str, Any], links: Links) -> dict[str, object]:
         cell = values.get("cell", "")
@@ -289,7 +284,7 @@ class Templates:
             "offer": record("offer", values.get("offer", {}), OFFER_FIELDS),
             "occasion": record("occasion", values.get("occasion", {}), OCCASION_FIELDS),
             "links": Record(links.fields),
-            "company": Record(self.company),
+            "company": self._company,
         }
 
     def _part(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -98,7 +98,9 @@ class Record:
 
 def clean(text: str) -> str:
     """`text` without controls and direction marks; each run of them becomes one space."""
-    return _CONTROL.sub(" ", text) if _CONTROL.search(text) else text
+    if text.isascii() and text.isprintable():  # most are
+        return text
+    return _CONTROL.sub(" ", text)
 
 
 def encode(value: object) -> Json:
@@ -116,33 +118,29 @@ def encode(value: object) -> Json:
     raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
-def decode(value: Json, type_: ColumnType) -> object:  # noqa: PLR0911
+def decode(value: Json, type_: ColumnType) -> object:
     """The value `encode` was given, by its type; text comes back cleaned (see `clean`)."""
-    match type_:
-        case _ if value is None:
-            return None
-        case ColumnType.TEXT:
-            return clean(str(value))
-        case ColumnType.MONEY:
-            return Decimal(str(value))
-        case ColumnType.DAY:
-            return date.fromisoformat(str(value))
-        case ColumnType.INSTANT:
-            return datetime.fromisoformat(str(value))
-        case ColumnType.NUMBER:
-            return float(value)
-        case _:
-            return value
+    return None if value is None else _DECODED[type_](value)
+
+
+_DECODED: Mapping[ColumnType, Callable[[Any], object]] = {
+    ColumnType.TEXT: lambda value: clean(str(value)),
+    ColumnType.MONEY: lambda value: Decimal(str(value)),
+    ColumnType.DAY: lambda value: date.fromisoformat(str(value)),
+    ColumnType.INSTANT: lambda value: datetime.fromisoformat(str(value)),
+    ColumnType.NUMBER: float,
+    ColumnType.INTEGER: lambda value: value,
+    ColumnType.BOOLEAN: lambda value: value,
+}
 
 
 def record(root: str, values: Mapping[str, Json], types: Mapping[str, ColumnType]) -> Record:
     """`values` decoded, nulls named; keys without a declared type are left out."""
-    fields: dict[str, object] = {}
-    for name, value in values.items():
-        if (type_ := types.get(name)) is not None:
-            decoded = decode(value, type_)
-            fields[name] = Null(f"{root}.{name}") if decoded is None else decoded
-    return Record(fields)
+    return Record({
+        name: Null(f"{root}.{name}") if value is None else _DECODED[types[name]](value)
+        for name, value in values.items()
+        if name in types
+    })  # fmt: skip
 
 
 def unpack(values_json: str) -> dict[str, Any]:
