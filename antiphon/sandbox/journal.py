@@ -4,6 +4,8 @@ The journal is the truth that a ledger is compared with: what is in it was sent,
 not. `journal.jsonl` holds ids only; the requests themselves are in `requests.jsonl` beside it.
 """
 
+import errno
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,11 +71,13 @@ class Journal:
         *,
         kind: Kind = Kind.ACCEPTED,
     ) -> Entry:
-        """Note a request; returns when the operating system has it. `request`: JSON, one line."""
+        """Note a request; returns when the operating system has it. `request`: JSON, one line.
+
+        Raises OSError where the disk is full; then nothing of it stands in the journal.
+        """
         body_at = length = 0
         if self.keeps_requests and request:
-            body_at, length = self._requests.tell(), len(request)
-            self._requests.write(request + b"\n")
+            body_at, length = _append(self._requests, request + b"\n"), len(request)
         entry = Entry(self.written, at, api, kind, provider_id, tuple(messages), body_at, length)
         line = {
             "n": entry.number,
@@ -84,7 +88,7 @@ class Journal:
             "messages": entry.messages,
             "body": [body_at, length],
         }
-        self._lines.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        _append(self._lines, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         self.written += 1
         return entry
 
@@ -154,6 +158,15 @@ def _entry(line: dict[str, Any]) -> Entry:
     )
 
 
+def _append(file: BinaryIO, line: bytes) -> int:
+    """Where the line begins that is written at the end, as a whole or not at all."""
+    at = file.seek(0, os.SEEK_END)
+    if file.write(line) != len(line):
+        file.truncate(at)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return at
+
+
 def _appending(path: Path) -> BinaryIO:
     """The file, open at its end and written through at once; a torn last line is cut off."""
     path.touch()
@@ -162,7 +175,6 @@ def _appending(path: Path) -> BinaryIO:
         if end:
             file.truncate(_end_of_last_line(file, end))
     found: BinaryIO = path.open("ab", buffering=0)
-    found.seek(0, 2)
     return found
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -188,3 +190,33 @@ def test_a_torn_last_line_is_cut_off_and_never_counted(tmp_path: Path) -> None:
         second.write(datetime(2026, 5, 13, tzinfo=UTC), "twilio", "SM2", ["b"], b"{}")
     assert [entry.number for entry in journal.read(tmp_path)] == [0, 1]
     assert journal.accepted(tmp_path) == {"a": 1, "b": 1}
+
+
+FULL = """
+import resource, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from antiphon.sandbox.journal import Journal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Journal(Path(sys.argv[1])) as journal:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    for number in range(100):
+        try:
+            journal.write(datetime(2026, 5, 12, tzinfo=UTC), "twilio", "SM", [str(number)])
+        except OSError:
+            print(number)
+            break
+"""
+
+
+def test_on_a_full_disk_a_request_is_in_the_journal_as_a_whole_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    refused = int(done.stdout)
+    assert 1 < refused < 100
+    assert journal.accepted(tmp_path) == {str(number): 1 for number in range(refused)}
+    assert (tmp_path / JOURNAL).read_bytes().endswith(b"\n")
