@@ -125,8 +125,13 @@ class SendGrid:
 
     async def send(self, batch: Sequence[Outgoing], now: datetime) -> list[Outcome]:
         """One request, for those whom SendGrid would take; see Provider.send."""
-        request = self._mail.request(batch, self._rules)
-        outcomes = request.outcomes
+        fresh = [message for message in batch if message.expires_at > now]
+        request = self._mail.request(fresh, self._rules)
+        outcomes = request.outcomes | {
+            m.message_id: Outcome(m.message_id, OutcomeKind.TRY_LATER, "it has expired", "", now)
+            for m in batch
+            if m.expires_at <= now
+        }
         if request.sent:
             answered = await self._post(request.body, request.sent, now)
             outcomes |= {outcome.message_id: outcome for outcome in answered}

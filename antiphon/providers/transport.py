@@ -162,7 +162,8 @@ def _proxy(url: str) -> str | None:
     parts = urlsplit(url)
     if parts.hostname in (None, "localhost", "127.0.0.1", "::1") or proxy_bypass(parts.netloc):
         return None
-    return getproxies().get(parts.scheme)
+    named = getproxies().get(parts.scheme)
+    return f"http://{named}" if named and "://" not in named else named
 
 
 def _why(error: Exception) -> str:

@@ -248,6 +248,29 @@ def test_a_connection_the_server_has_closed_is_not_used_again(server: Server) ->
     assert server.connections == 3
 
 
+def test_a_proxy_that_the_environment_names_is_used_but_not_for_this_machine(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url.removeprefix("http://"))
+    (outcome,) = send("http://api.sendgrid.example", personal(1))
+    assert outcome.kind is OutcomeKind.ACCEPTED
+    assert server.seen[0].path == "http://api.sendgrid.example/v3/mail/send"
+    send(server.url, personal(1))
+    assert server.seen[1].path == "/v3/mail/send"
+
+
+def test_a_proxy_that_refuses_is_certain_not_to_have_sent(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", server.url)
+    server.script = [Reply(407)]
+    (outcome,) = send("https://api.sendgrid.example", personal(1))
+    assert (outcome.kind, outcome.blame) == (LATER, Blame.NETWORK)
+    assert [request.method for request in server.seen] == ["CONNECT"]
+
+
 def test_a_connection_idle_for_long_is_not_used_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +333,13 @@ def test_a_whole_message_has_no_substitutions_and_a_batch_has(server: Server) ->
     assert batch["personalizations"][0]["headers"] == HEADERS
     ids = [p["custom_args"]["antiphon_message"] for p in batch["personalizations"]]
     assert ids == [f"{1:032x}", f"{2:032x}"]
+
+
+def test_an_expired_message_is_not_sent_and_the_others_are(server: Server) -> None:
+    outcomes = send(server.url, personal(1, expires_at=NOW), personal(2))
+    assert [o.kind for o in outcomes] == [LATER, OutcomeKind.ACCEPTED]
+    assert [o.retry_at for o in outcomes] == [NOW, None]
+    assert len(json.loads(server.seen[0].body)["personalizations"]) == 1
 
 
 def test_options_reach_the_request(server: Server) -> None:

@@ -106,7 +106,7 @@ RULES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(batch=batches(), rules=RULES)
 def test_the_body_is_what_the_sdk_builds(batch: list[Outgoing], rules: Rules) -> None:
     made = request(batch, rules)
@@ -116,6 +116,21 @@ def test_the_body_is_what_the_sdk_builds(batch: list[Outgoing], rules: Rules) ->
 
 def headed(headers: dict[str, str]) -> Personal:
     return Personal(SKELETON, ("a", "b"), HEADERS | headers)
+
+
+@settings(max_examples=50, deadline=None)
+@given(batch=batches())
+def test_what_sendgrid_puts_together_is_the_whole_message(batch: list[Outgoing]) -> None:
+    """Substituted in the other order: it does not matter which comes first."""
+    body = body_of(request(batch, Rules()))
+    for message, person in zip(batch, body["personalizations"], strict=True):
+        parts = [body["subject"], *(part["value"] for part in body["content"])]
+        for marker, value in reversed(person.get("substitutions", {}).items()):
+            parts = [part.replace(marker, value) for part in parts]
+        content = message.content
+        assert isinstance(content, Email | Personal)
+        whole = content.whole() if isinstance(content, Personal) else content
+        assert parts == [whole.subject, whole.text, whole.html]
 
 
 def body_of(made: Request) -> dict[str, Any]:
@@ -130,7 +145,7 @@ def why(message: Outgoing, *others: Outgoing) -> str:
     return made.outcomes[message.message_id].evidence
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.builds(
         "{}@{}".format,

@@ -142,6 +142,7 @@ def test_twilio_is_told_only_addresses_it_can_call(base_url: str, is_told: bool)
         (error(403, 20003), LATER, Blame.ACCOUNT),
         (Reply(401, NGINX), LATER, Blame.ACCOUNT),
         (error(402), LATER, Blame.ACCOUNT),
+        (error(403), LATER, Blame.ACCOUNT),
         (error(404, 20404), LATER, Blame.ACCOUNT),
         (Reply(404, NGINX), LATER, Blame.ACCOUNT),
         (error(400, 21606), LATER, Blame.ACCOUNT),
