@@ -29,7 +29,7 @@ from antiphon.steps.daily import run_daily
 
 KILLED = -signal.SIGKILL
 JOURNAL = "journal.txt"
-BATCH = 20  # messages planned or claimed at once: several batches even of few messages
+BATCH = 8  # messages planned or claimed at once: several batches even of few messages
 PATIENCE_SECONDS = 120
 _PRELOADED = [
     "pytest",
