@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from io import BytesIO
 from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,6 +19,7 @@ import aiohttp
 
 IDLE_SECONDS = 4  # connections idle for longer are not used again: the server may be closing them
 CONNECT_SECONDS = 10
+LARGE_BODY = 1024 * 1024
 LONGEST_ANSWER = 4 * 1024 * 1024
 LONGEST_WAIT = timedelta(hours=1)  # whatever time a provider names
 _HTML = re.compile(rb"\s*<(?:!doctype|html|head|body)", re.IGNORECASE)
@@ -111,9 +113,11 @@ class Transport:
         A GET is repeated once where a kept connection turns out to be closed; a POST never is.
         """
         session = self._session = self._session or self._open()
+        # Written whole, a large body would hold up the other requests of the loop.
+        data = body if body is None or len(body) <= LARGE_BODY else BytesIO(body)
         try:
             async with session.request(
-                method, url, headers=headers, data=body, params=params, allow_redirects=False
+                method, url, headers=headers, data=data, params=params, allow_redirects=False
             ) as response:
                 return await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ServerFingerprintMismatch) as error:

@@ -271,6 +271,18 @@ def test_a_proxy_that_refuses_is_certain_not_to_have_sent(
     assert [request.method for request in server.seen] == ["CONNECT"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_request_of_many_megabytes_arrives_whole(server: Server) -> None:
+    large = outgoing(1, content=email(html="ü" * 5_000_000))
+    assert send(server.url, large)[0].kind is OutcomeKind.ACCEPTED
+    assert json.loads(server.seen[0].body)["content"][1]["value"] == "ü" * 5_000_000
+    assert server.seen[0].headers["Content-Type"] == "application/json"
+    server.script = [DEAF]  # the connection is reset while it is written
+    (outcome,) = send(server.url, large)
+    assert outcome.kind in (UNKNOWN, LATER)
+    assert outcome.blame is Blame.NETWORK
+
+
 def test_a_connection_idle_for_long_is_not_used_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
