@@ -1,7 +1,9 @@
 """Every test that asks for `url` or `ledger` runs on SQLite and on PostgreSQL."""
 
+import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for postgres_server
 
 from postgres_server import running_server
 
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str | None]:
@@ -21,20 +25,56 @@ def postgres() -> Iterator[str | None]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with nothing in it, to be copied: making its tables takes longer than most tests."""
+    path = tmp_path_factory.mktemp("ledger") / "template.db"
+    Ledger.open(str(path)).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: str | None) -> Iterator[str]:
+    """As `sqlite_template`: the name of a database."""
+    if postgres is None:
+        pytest.skip("no PostgreSQL: set ANTIPHON_TEST_POSTGRES or install its binaries")
+    with _database(postgres) as url:
+        Ledger.open(url).close()
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture(params=BOTH)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
+    """The URL of a ledger with nothing in it."""
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        yield f"sqlite:///{shutil.copy(template, tmp_path / 'ledger.db')}"
+        return
+    template = request.getfixturevalue("postgres_template")
+    with _database(request.getfixturevalue("postgres"), f" TEMPLATE {template}") as made:
+        yield made
+
+
+@pytest.fixture(params=BOTH)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
         return
     server = request.getfixturevalue("postgres")
     if server is None:
         pytest.skip("no PostgreSQL: set ANTIPHON_TEST_POSTGRES or install its binaries")
+    with _database(server) as made:
+        yield made
+
+
+@contextmanager
+def _database(server: str, like: str = "") -> Iterator[str]:
     name = f"antiphon_{uuid4().hex}"
     address = sa.make_url(server).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{like}")
     yield address.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")

@@ -55,8 +55,8 @@ VALUES (:id, :id, 1, 'r', 'winback', '', '', 'c', 'c', 'once', 'gift', 'email', 
     '{}', :template, NULL, :state, :at, :until, :at, :at, 0)"""
 
 
-def test_messages_that_waited_in_an_older_ledger_are_claimed(url: str) -> None:
-    engine = at_version(url, "0003")
+def test_messages_that_waited_in_an_older_ledger_are_claimed(empty_url: str) -> None:
+    engine = at_version(empty_url, "0003")
     is_lite = engine.dialect.name == "sqlite"
     at, until = NOW, NOW + HOUR
     stored = [int(x.timestamp() * 1_000_000) if is_lite else x for x in (at, until)]
@@ -75,7 +75,7 @@ def test_messages_that_waited_in_an_older_ledger_are_claimed(url: str) -> None:
             row = {"id": f"m{n}", "template": template, "state": state}
             connection.execute(sa.text(MESSAGE), {**row, "at": stored[0], "until": stored[1]})
     engine.dispose()
-    with Ledger.open(url) as ledger:
+    with Ledger.open(empty_url) as ledger:
         assert ledger.messages.try_again({"m2": "m2-again"}, {"found": "no"}, NOW) == 1
         groups = ledger.messages.due_groups("email", NOW)
         assert {one.template_hash: one.messages for one in groups} == {"t": 2, "": 1}

@@ -42,17 +42,17 @@ def test_head_is_the_last_migration() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_the_migrations_make_what_the_schema_says(url: str) -> None:
-    Ledger.open(url).close()
-    engine = connect(parse_url(url))
+def test_the_migrations_make_what_the_schema_says(empty_url: str) -> None:
+    Ledger.open(empty_url).close()
+    engine = connect(parse_url(empty_url))
     with engine.begin() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
     assert differences == []
 
 
-def test_an_older_ledger_is_migrated_with_what_it_holds(url: str) -> None:
-    engine = at_version(url, "0001")
+def test_an_older_ledger_is_migrated_with_what_it_holds(empty_url: str) -> None:
+    engine = at_version(empty_url, "0001")
     with engine.begin() as connection:
         connection.execute(
             sa.text("INSERT INTO contents (hash, body) VALUES ('h', :body)"),
@@ -60,31 +60,31 @@ def test_an_older_ledger_is_migrated_with_what_it_holds(url: str) -> None:
         )
     engine.dispose()
     with pytest.raises(LedgerError, match=r"version 0001, .* needs 0004: `antiphon run`"):
-        Ledger.open(url, migrate=False)
-    with Ledger.open(url) as ledger:
+        Ledger.open(empty_url, migrate=False)
+    with Ledger.open(empty_url) as ledger:
         assert ledger.contents.get("h") == b"hello"
         assert ledger.people.suppressed_now("email", ["k"]) == set()
-    Ledger.open(url, migrate=False).close()
+    Ledger.open(empty_url, migrate=False).close()
 
 
-def test_a_newer_ledger_is_refused_and_left_alone(url: str) -> None:
-    Ledger.open(url).close()
-    engine = connect(parse_url(url))
+def test_a_newer_ledger_is_refused_and_left_alone(empty_url: str) -> None:
+    Ledger.open(empty_url).close()
+    engine = connect(parse_url(empty_url))
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(LedgerError, match=r"version 9999, newer .* update Antiphon"):
-        Ledger.open(url)
+        Ledger.open(empty_url)
     with engine.begin() as connection:
         version = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     engine.dispose()
     assert version == "9999"
 
 
-def test_processes_opening_a_new_ledger_at_once_make_it_once(url: str) -> None:
+def test_processes_opening_a_new_ledger_at_once_make_it_once(empty_url: str) -> None:
     code = "import sys; from antiphon.ledger import Ledger; Ledger.open(sys.argv[1]).close()"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", code, url],
+            [sys.executable, "-c", code, empty_url],
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -93,7 +93,7 @@ def test_processes_opening_a_new_ledger_at_once_make_it_once(url: str) -> None:
     ]
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert errors == [""] * 3
-    with Ledger.open(url, migrate=False) as ledger:
+    with Ledger.open(empty_url, migrate=False) as ledger:
         assert ledger.runs.begin("daily", DAY, NOW, NOW).ordinal == 1
 
 

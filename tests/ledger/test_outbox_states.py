@@ -1,5 +1,6 @@
 """Whatever is told of a message, in whatever order, it never moves backwards."""
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,14 +18,25 @@ IDS = rows(3)["message_id"].to_pylist()
 LEFT = {S.ACCEPTED, S.DELIVERED, S.BOUNCED}
 
 
+@cache
+def prepared() -> bytes:
+    """A ledger's file with three messages: planned once, for all examples."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        with Ledger.open(str(path)) as ledger:
+            scene(ledger, rows(3))
+        return path.read_bytes()
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """The ledger beside a model of three messages: state and claim holder."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.ledger = Ledger.open(str(Path(self.folder.name) / "ledger.db"))
-        scene(self.ledger, rows(3))
+        path = Path(self.folder.name) / "ledger.db"
+        path.write_bytes(prepared())
+        self.ledger = Ledger.open(str(path))
         self.model = dict.fromkeys(IDS, (S.PLANNED, None))
         self.now = NOW
 
