@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,14 @@ import pytest
 from demo_project import AT, antiphon
 from run_processes import KILLED, Kill, run, start
 from run_state import assert_same_end, state_of
+from sqlalchemy import update
 
 from antiphon.ledger import Group, Message
+from antiphon.ledger.engine import listed, writing
 from antiphon.ledger.messages import Messages
 from antiphon.ledger.recording import Recorded
 from antiphon.ledger.runs import Runs
+from antiphon.ledger.schema import PLANNED, messages
 from antiphon.states import MessageState
 from antiphon.steps.daily import steps_of
 
@@ -153,26 +158,39 @@ def test_a_sender_that_claims_only_after_sending_fails_these_claims(
 
 def claim_after_sending() -> None:
     """Spoil the sender: what is due is read, sent, and only then marked."""
-    claim, record = Messages.claim, Messages.record
-    due: list[tuple[Any, ...]] = []
+    record = Messages.record
+    read_before: set[str] = set()
 
-    def read(self: Messages, group: Group, account: str, limit: int, *rest: Any) -> list[Message]:
-        due[:] = [(group, account, limit, *rest)]
+    def read(
+        self: Messages,
+        group: Group,
+        account: str,
+        limit: int,
+        now: datetime,
+        holder: str,
+        ttl: timedelta,
+    ) -> list[Message]:
         runs = [run.run_id for run in Runs(self._engine).latest()]
-        planned = [
-            one
+        mine = [
+            replace(one, claim_expires_at=now + ttl)
             for run_id in runs
             for one in self.of_run(run_id)
             if one.state is MessageState.PLANNED
+            and one.message_id not in read_before
             and (one.channel, one.campaign, one.template_hash or "", one.arm, one.language or "")
             == (group.channel, group.campaign, group.template_hash, group.arm, group.language)
         ]
-        return sorted(planned, key=lambda one: (one.not_before, one.message_id))[:limit]
+        found = sorted(mine, key=lambda one: (one.not_before, one.message_id))[:limit]
+        read_before.update(one.message_id for one in found)
+        return found
 
-    def mark(self: Messages, outcomes: Any, *rest: Any) -> Recorded:
-        if due:
-            claim(self, *due.pop())
-        return record(self, outcomes, *rest)
+    def mark(self: Messages, outcomes: Any, now: datetime, holder: str | None = None) -> Recorded:
+        mine = [one.message_id for one in outcomes if one.message_id in read_before]
+        with writing(self._engine) as connection:
+            late = messages.c.message_id.in_(listed(connection, mine)) & PLANNED
+            claim = {"state": MessageState.SENDING, "claim_holder": holder, "left_at": now}
+            connection.execute(update(messages).where(late).values(**claim))
+        return record(self, outcomes, now, holder)
 
     Messages.claim = read  # type: ignore[method-assign]
     Messages.record = mark  # type: ignore[method-assign]
