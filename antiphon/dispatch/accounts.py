@@ -166,7 +166,7 @@ class Accounts:
         """How many messages to claim at a time: what a dead dispatcher would leave in doubt."""
         if account.is_on_trial:
             return 1
-        return account.batch_size if account.batch_size > 1 else 2 * account.rules.at_once
+        return account.batch_size if account.batch_size > 1 else 4 * account.rules.at_once
 
     def opens_at(self) -> datetime | None:
         """When the next of them opens again."""

@@ -11,6 +11,8 @@ from antiphon.dispatch.tally import Tally
 from antiphon.ledger import Ledger, Outcome
 
 AT_A_TIME = 5_000
+FEW = 250  # are not worth a transaction of their own, for so long:
+A_MOMENT_SECONDS = 0.03
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Recorder:
 
     async def _write(self) -> None:
         while self._waiting:
+            if len(self._waiting) < FEW:
+                await asyncio.sleep(A_MOMENT_SECONDS)
             part, self._waiting = self._waiting[:AT_A_TIME], self._waiting[AT_A_TIME:]
             try:
                 await self.thread.call(self._recording(part), insist=True)

@@ -51,6 +51,7 @@ class Unit:
     is_trial: bool
     begun: dict[str, bool]
     looked: float = 0.0
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     tries_again: list[Outgoing] = field(default_factory=list)
 
     def holds(self, now: datetime) -> bool:
@@ -352,20 +353,19 @@ class ChannelSender:
         if why:
             self._settled(unit, [given_back(one.message_id, why, again_at) for one in batch])
             return []
-        if time.monotonic() - unit.looked < STALE_LOOK_SECONDS:
-            return batch
-        return await self._looked_again(unit, batch, now)
+        async with unit.looking:
+            if time.monotonic() - unit.looked > STALE_LOOK_SECONDS:
+                await self._look_again(unit, now)
+        return [one for one in batch if one.message_id in unit.begun]
 
-    async def _looked_again(
-        self, unit: Unit, batch: list[Outgoing], now: datetime
-    ) -> list[Outgoing]:
-        ids = {one.message_id for one in batch}
-        claimed = [one for one in unit.messages if one.message_id in ids]
+    async def _look_again(self, unit: Unit, now: datetime) -> None:
+        """At all messages of the claim that have not left, at once."""
+        waiting = [one for one in unit.messages if unit.begun.get(one.message_id) is False]
         stopped = await asyncio.to_thread(
-            last_look.stopped, self.project, self.channel, claimed, now
+            last_look.stopped, self.project, self.channel, waiting, now
         )
-        self._settled(unit, list(stopped.values()))
-        return [one for one in batch if one.message_id not in stopped]
+        unit.looked = time.monotonic()
+        self._settled(unit, [one for one in stopped.values() if one.message_id in unit.begun])
 
     async def _ask(self, account: OpenAccount, batch: list[Outgoing]) -> list[Answer]:
         """One answer for each message. A provider that breaks its promise said nothing."""
