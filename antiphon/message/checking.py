@@ -11,6 +11,7 @@ from antiphon.errors import Problem
 from antiphon.message.expressions import Sources
 from antiphon.message.formats import is_known
 from antiphon.message.packing import given_by
+from antiphon.message.sms_checking import sms_warnings
 from antiphon.message.tree import DEFAULT_VARIANT, REQUIRED, Part
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def _page(
         if touch.campaign.category != "service":
             asked = _marketing(survey, part, templates.company.get("sms_from", ""))
             problems |= asked if asked and _is_whole(survey, tree.files) else set()
+        if part is Part.SMS and _is_whole(survey, tree.files):
+            problems |= sms_warnings(templates, touch, variant, language, survey, given)
         folder = survey.entry.split("/")[-2]
         if folder in tree.languages:
             tongues[folder] = survey.entry

@@ -42,7 +42,8 @@ class Survey:
     """What one template uses. Paths are below templates/.
 
     `used`: names such as `customer.age`; `printed`: those printed in every rendering;
-    `files`: name as written → path of the file, of everything it is made of.
+    `files`: name as written → path of the file, of everything it is made of; `places`: file, line
+    and text of what is written out where something is printed.
     """
 
     entry: str
@@ -51,6 +52,7 @@ class Survey:
     filters: set[str] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
+    places: list[tuple[str, int, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 

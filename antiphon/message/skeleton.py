@@ -117,6 +117,7 @@ class Split:
         for constants in self._made:
             mine = [next(left) for _ in constants[1:]]
             texts.append("".join(map("".join, zip(constants, [*mine, ""], strict=True))))
+        self._says = not all(not constant or constant.isspace() for constant in self._made[1])
         subject, html, text = texts
         self.skeleton = Skeleton(subject, html, text, markers)
         self._room = MOST_BYTES - sum(map(len, markers))
@@ -137,6 +138,9 @@ class Split:
             html, text = self._html.values(context), self._text.values(context)
             self._count += 1
             self.is_due = self._count <= 8 or not self._count & (self._count - 1)
+        subject, page = values[:1] or self._made[0], html
+        if not (subject[0] and (self._says or (any(page) and not "".join(page).isspace()))):
+            return None  # it comes out empty, which the plain rendering says
         values += html
         values += text
         together = SEPARATOR.join(values)

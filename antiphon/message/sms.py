@@ -12,6 +12,7 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = frozenset("\f^{}\\[~]|€")
+LONGEST_SMS = 1_600  # characters that Twilio takes
 _SEPTETS, _SEPTETS_JOINED = 160, 153
 _UNITS, _UNITS_JOINED = 70, 67
 
@@ -39,3 +40,8 @@ def segments(text: str) -> int:
             count, room = count + 1, joined
         room -= size
     return count
+
+
+def foreign(text: str) -> str:
+    """The characters that no 7-bit alphabet has, each once, in their order."""
+    return "".join(dict.fromkeys(c for c in text if c not in _BASIC and c not in _EXTENSION))

@@ -149,7 +149,10 @@ class Surveyor(Expressions):
         for child in node.nodes:
             if isinstance(child, nodes.TemplateData):
                 self.found.texts.append(child.data)
+                self.found.places.append((self.path, child.lineno, child.data))
                 continue
+            for line, text in _written(child):
+                self.found.places.append((self.path, line, text))
             before = set(self.found.used)
             self.found.used -= before
             value = self._value(child, scope)
@@ -245,6 +248,15 @@ class Surveyor(Expressions):
         with self._at(macro.path), self._entered(definition, node, name) as free:
             if free:
                 self._body(definition.body, inner)
+
+
+def _written(node: nodes.Node) -> Iterator[tuple[int, str]]:
+    """Texts within an expression that may be printed; those it compares with are not."""
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        yield node.lineno, node.value
+    elif not isinstance(node, nodes.Compare | nodes.Test):
+        for child in node.iter_child_nodes():
+            yield from _written(child)
 
 
 def _conditional(node: nodes.Node) -> bool:

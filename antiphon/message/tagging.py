@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
+from antiphon.campaigns.models import Settings
+
 _PLACE = re.compile(r"\{(\w+)\}")
 _REMEMBERED = 4_096
-PLACES = ("channel", "campaign", "category", "message", "variant", "language")
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,16 @@ class Tags:
         return hash((tuple(self.parameters.items()), tuple(self.sites)))
 
 
-def site_of(address: str) -> str:
-    """The host of an address, without www."""
-    return (urlsplit(address).hostname or "").removeprefix("www.")
+def tags_of(settings: Settings) -> Tags | None:
+    """The campaign tags of config/settings.yaml, on links to the company's site and others."""
+    utm = settings.links.utm
+    if utm is None:
+        return None
+    texts = {"source": utm.source, "medium": utm.medium, "campaign": utm.campaign}
+    texts |= {"content": utm.content} if utm.content else {}
+    own = (urlsplit(settings.company.website).hostname or "").removeprefix("www.")
+    sites = (own, *(site.lower() for site in utm.domains))
+    return Tags({f"utm_{name}": text for name, text in texts.items()}, sites)
 
 
 @lru_cache(_REMEMBERED)

@@ -20,10 +20,11 @@ from antiphon.message.expressions import Sources, Survey
 from antiphon.message.links import Links
 from antiphon.message.packing import Given
 from antiphon.message.pages import Pages, Place, TemplateFault
-from antiphon.message.shapes import Fields, Leaf, Value
+from antiphon.message.roots import roots_of
 from antiphon.message.skeleton import Skeletons, Split
+from antiphon.message.sms import LONGEST_SMS
 from antiphon.message.survey import Surveyor
-from antiphon.message.tagging import Tags, site_of
+from antiphon.message.tagging import Tags, tags_of
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
     CAMPAIGN_FIELDS,
@@ -31,6 +32,7 @@ from antiphon.message.values import (
     OFFER_FIELDS,
     MessageHeld,
     Record,
+    Unsendable,
     clean,
     record,
 )
@@ -40,14 +42,6 @@ COMPANY_FIELDS = ("name", "postal_address", "website", "email_from", "email_from
 log = logging.getLogger("antiphon.message")
 _ANYTHING_GIVEN = Given()
 _BLANKS = re.compile("[\u00a0\u202f\u2009]")  # what Babel writes between number and currency
-
-
-class _AnyText(dict[str, Value]):
-    """The fields of a root of which nothing is known: whatever is asked for is a text."""
-
-    def get(self, name: str, default: Any = None) -> Value:
-        """A text."""
-        return Leaf(ColumnType.TEXT)
 
 
 class Templates:
@@ -79,6 +73,8 @@ class Templates:
             for name in COMPANY_FIELDS
             if name in company
         }
+        self.sms_segments = 2  # what `check` takes for too many, and the base of links it assumes
+        self.base_url = "https://mail.example.com"
         self._company = Record(self.company)
         self.crosses = crosses or {}
         self.message = ""  # of a bundle: which message it holds
@@ -107,7 +103,7 @@ class Templates:
         crosses: Mapping[str, Collection[str]] | None = None,
     ) -> Self:
         """With the company, languages, currency and time zone of config/settings.yaml."""
-        return cls(
+        templates = cls(
             files,
             features=features,
             languages=settings.business.languages,
@@ -116,8 +112,11 @@ class Templates:
             timezone=settings.business.timezone,
             company=settings.company.model_dump(include=set(COMPANY_FIELDS)),
             crosses=crosses,
-            tags=_tags(settings),
+            tags=tags_of(settings),
         )
+        templates.sms_segments = settings.sms.segments
+        templates.base_url = settings.links.base_url
+        return templates
 
     # ------------------------------------------------------------ before any message
 
@@ -167,28 +166,11 @@ class Templates:
             surveyor = Surveyor(
                 self._sources,
                 lambda name: self.tree.resolve(name, language),
-                self._roots(given),
+                roots_of(self.features, self.company, given),
                 language,
             )
             self._surveys[key] = surveyor.survey(path)
         return self._surveys[key]
-
-    def _roots(self, given: Given) -> dict[str, Value]:
-        def fields(path: str, types: Mapping[str, ColumnType]) -> Fields:
-            return Fields({name: Leaf(type_) for name, type_ in types.items()}, path)
-
-        text = ColumnType.TEXT
-        return {
-            "customer": fields("customer", self.features),
-            "campaign": fields("campaign", CAMPAIGN_FIELDS),
-            "cell": Fields(_AnyText(), "cell")
-            if given.cell is None
-            else fields("cell", dict.fromkeys(given.cell, text)),
-            "offer": fields("offer", {n: OFFER_FIELDS[n] for n in given.offer}),
-            "occasion": fields("occasion", {n: OCCASION_FIELDS[n] for n in given.occasion}),
-            "links": fields("links", dict.fromkeys(("unsubscribe", "preferences", "web"), text)),
-            "company": fields("company", dict.fromkeys(self.company, text)),
-        }
 
     # ------------------------------------------------------------ rendering
 
@@ -213,16 +195,34 @@ class Templates:
         with self._rendering:
             if channel == "sms":
                 text, _ = self._part(message, variant, language, Part.SMS, context)
-                return Sms(_BLANKS.sub(" ", text).strip())
+                return self._sms(_BLANKS.sub(" ", text).strip(), message, variant, language)
             subject, _ = self._part(message, variant, language, Part.SUBJECT, context)
             html, derived = self._part(message, variant, language, Part.HTML, context)
             text, _ = self._part(message, variant, language, Part.TEXT, context)
+        subject = " ".join(subject.split())
+        for part, content in ((Part.SUBJECT, subject), (Part.HTML, html)):
+            if not content or content.isspace():
+                raise Unsendable("it comes out empty", self._path(message, variant, language, part))
         return Email(
-            subject=" ".join(subject.split()),
+            subject=subject,
             html=html,
             text=derived or text.strip() + "\n",
             headers=_headers(values, links),
         )
+
+    def _path(self, message: str, variant: str, language: str, part: Part) -> str:
+        return self.tree.find(message, variant, language, part) or f"{message}/{part}"
+
+    def _sms(self, text: str, message: str, variant: str, language: str) -> Sms:
+        """The SMS, unless it says nothing or more than providers take."""
+        path = self._path(message, variant, language, Part.SMS)
+        if not text:
+            raise Unsendable("it comes out empty", path)
+        if len(text) > LONGEST_SMS:
+            raise Unsendable(
+                f"{len(text):,} characters, of {LONGEST_SMS:,} that providers take", path
+            )
+        return Sms(text)
 
     def personal(
         self,
@@ -306,7 +306,10 @@ class Templates:
 
     def bundle(self, message: str) -> str:
         """All that renderings of `message` depend on, as JSON: the same text, the same pages."""
-        tags = self.tags and {"parameters": dict(self.tags.parameters), "sites": self.tags.sites}
+        tags = self.tags and {
+            "parameters": list(self.tags.parameters.items()),  # their order is that of the address
+            "sites": self.tags.sites,
+        }
         surveys = [
             survey
             for variant in self.tree.variants(message)
@@ -361,6 +364,7 @@ class Templates:
             raise TemplateFault(
                 f"a template of version {bundle['version']}, written by another Antiphon"
             )
+        tags = bundle.get("tags")
         templates = cls(
             bundle["files"],
             features={name: ColumnType(type_) for name, type_ in bundle["features"].items()},
@@ -369,7 +373,7 @@ class Templates:
             currency=bundle["currency"],
             timezone=bundle["timezone"],
             company=bundle["company"],
-            tags=Tags(**bundle["tags"]) if "tags" in bundle else None,
+            tags=Tags(dict(tags["parameters"]), tags["sites"]) if tags else None,
         )
         templates.message = bundle["message"]
         return templates
@@ -378,17 +382,6 @@ class Templates:
 def _headers(values: Mapping[str, Any], links: Links) -> Mapping[str, str]:
     """Those of marketing: RFC 8058."""
     return links.headers if values["campaign"]["category"] != "service" else {}
-
-
-def _tags(settings: Settings) -> Tags | None:
-    """The campaign tags of config/settings.yaml, on links to the company's site and others."""
-    utm = settings.links.utm
-    if utm is None:
-        return None
-    texts = {"source": utm.source, "medium": utm.medium, "campaign": utm.campaign}
-    texts |= {"content": utm.content} if utm.content else {}
-    sites = [site_of(settings.company.website), *(site.lower() for site in utm.domains)]
-    return Tags({f"utm_{name}": text for name, text in texts.items()}, sites)
 
 
 __all__ = ["DEFAULT_VARIANT", "Email", "MessageHeld", "Sms", "TemplateFault", "Templates"]

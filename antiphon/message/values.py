@@ -48,6 +48,14 @@ class MessageHeld(AntiphonError):
         super().__init__(f"{place}{variable} is null and has no default")
 
 
+class Unsendable(MessageHeld):
+    """One message came out so that nobody should get it, or no provider would take it."""
+
+    def __init__(self, what: str, template: str) -> None:
+        self.variable, self.template = what, template
+        AntiphonError.__init__(self, f"templates/{template}: {what}")
+
+
 class Null:
     """A null as templates see it: false, equal only to null, less and greater than nothing.
 

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from message_fixtures import LINKS, templates_of, values_of
+from message_fixtures import FOOTER, LINKS, templates_of, values_of
 
 from antiphon.errors import AntiphonError
 from antiphon.message.content import Email, Personal
-from antiphon.message.templates import Templates
+from antiphon.message.skeleton import Body
+from antiphon.message.templates import MessageHeld, Templates
 
 PAGE = ("hello", "default", "de")
 NAUGHTY = ("Ada", "", " ", "<b>&'\"", "{{ 7 }}{% if %}", "%s %(x)d %", "-ILVx00-", "a\x1eb", "\\1")
@@ -168,7 +170,7 @@ def test_whatever_the_template_a_filled_skeleton_is_the_rendered_email(
         "_layouts/m.j2": MACROS,
         "_layouts/l.j2": LAYOUT,
         "_layouts/part.j2": PART,
-        "hello/subject.j2": imports + subject,
+        "hello/subject.j2": f"{imports}Hi {subject}",
         "hello/body.html.j2": f"{START}{{% block first %}}{{{{ super() }}}}{first}{{% endblock %}}"
         f"{{% block body %}}{body}{{% endblock %}}",
     }
@@ -183,3 +185,134 @@ def test_whatever_the_template_a_filled_skeleton_is_the_rendered_email(
             if isinstance(plain, Email):  # the page is the same if no text is derived of it
                 assert both(beside, values_of(**customer))[1].html == plain.html
     assert found == []
+
+
+# ---------------------------------------------------------------- what is shared, and what is not
+
+LONG = "This sentence is the same for everybody who gets the message. "
+ADA = values_of(first_name="Ada", is_member=True)
+BO = values_of(first_name="<Bo>", is_member=None)
+
+
+def personals(files: dict[str, str], *people: dict[str, Any]) -> list[Personal]:
+    """All of them by skeleton, proven equal to plain rendering."""
+    templates, made = templates_of({"hello/subject.j2": "Hi"} | files), []
+    for values in people or (ADA, BO):
+        personal = templates.personal(*PAGE, values, LINKS)
+        assert isinstance(personal, Personal)
+        assert personal.whole() == templates.render(*PAGE, "email", values, LINKS)
+        made.append(personal)
+    return made
+
+
+def test_branches_and_macros_are_values_and_all_people_share_one_skeleton():
+    body = f"<p>{LONG}</p>{{% if customer.is_member %}}<p>Member!</p>{{% endif %}}<p>{LONG}"
+    body += "{{ customer.first_name }}</p>"
+    ada, bo = personals({"hello/body.html.j2": body})
+    assert ada.skeleton is bo.skeleton
+    assert ada.skeleton.html.count(LONG) == 2
+    assert ada.skeleton.text.count(LONG.strip()) == 2
+    assert "Member" not in ada.skeleton.html + ada.skeleton.text
+    assert list(ada.values) == ["<p>Member!</p>", "Ada", "\n\nMember!\n\n", " Ada\n"]
+    assert list(bo.values)[:2] == ["", "&lt;Bo&gt;"]
+
+
+def test_what_the_company_the_words_and_the_campaign_say_is_not_sent_to_each_person():
+    files = {
+        "_layouts/words.j2": WORDS,
+        "_layouts/m.j2": MACROS,
+        "_layouts/l.j2": LAYOUT,
+        "hello/body.html.j2": START
+        + "{% block body %}{{ m.button(words.greeting) }}{{ m.points([('a', 'b'), ('c', 'd')]) }}"
+        "{% for i in [1, 2] %}<i>{{ i }}</i>{% endfor %}{% endblock %}",
+    }
+    (made, _) = personals(files)
+    assert set(made.values) == {LINKS.unsubscribe}
+    assert "Linden &amp; Söhne" in made.skeleton.html
+    assert "Guten Tag" in made.skeleton.html
+
+
+def test_a_subject_that_differs_is_one_value_on_one_line():
+    subject = "{% if customer.is_member %}Dear\nmember{% endif %} {{ customer.first_name }}"
+    ada, bo = personals({"hello/subject.j2": subject, "hello/body.html.j2": LONG})
+    assert (ada.values[0], bo.values[0]) == ("Dear member Ada", "<Bo>")
+    assert ada.skeleton.subject in ada.skeleton.markers
+
+
+def test_no_marker_stands_in_a_text_but_where_a_value_belongs():
+    body = "{{ customer.first_name }}".join([LONG] * 30)
+    text = f"{{{{ customer.first_name }}}} {LONG} {{% if customer.is_member %}}x{{% endif %}}\n"
+    (made, _) = personals({"hello/body.html.j2": body, "hello/body.txt.j2": text})
+    skeleton = made.skeleton
+    whole = skeleton.subject + skeleton.html + skeleton.text
+    assert [whole.count(marker) for marker in skeleton.markers] == [1] * 31
+    assert not any(one in two for one in skeleton.markers for two in skeleton.markers if one != two)
+
+
+def test_a_name_like_our_markers_arrives_as_text_and_alone():
+    files = {"hello/subject.j2": "Hi", "hello/body.html.j2": LONG + "{{ customer.first_name }}"}
+    templates = templates_of(files)
+    made = templates.personal(*PAGE, ADA, LINKS)
+    assert isinstance(made, Personal)
+    marker = made.skeleton.markers[0]
+    spoilt = templates.personal(*PAGE, values_of(first_name=f"a{marker}b"), LINKS)
+    assert isinstance(spoilt, Email)
+    assert spoilt.html == f"{LONG}a{marker}b"
+    assert isinstance(templates.personal(*PAGE, BO, LINKS), Personal)
+
+
+@pytest.mark.parametrize(("letter", "most"), [("a", 9_900), ("ä", 4_950)])
+def test_values_beyond_the_limit_are_sent_alone(letter, most):
+    files = {"hello/subject.j2": "Hi", "hello/body.html.j2": LONG + "{{ customer.first_name }}"}
+    templates = templates_of(files | {"hello/body.txt.j2": "x"})
+    for length, kind in ((most, Personal), (most + 200, Email)):
+        values = values_of(first_name=letter * length)
+        made = templates.personal(*PAGE, values, LINKS)
+        assert isinstance(made, kind)
+        weight = len(f"-abcd0-{letter * length}".encode())
+        assert (weight <= 10_000) is (kind is Personal)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<style>p + p {color: red}</style><p>{{ customer.first_name }}</p><p>b</p>",
+        "{% for letter in customer.first_name %}{{ letter }}{% endfor %}",
+    ],
+)
+def test_what_cannot_be_split_is_rendered_for_each_person(body):
+    templates = templates_of({"hello/subject.j2": "Hi", "hello/body.html.j2": body})
+    made = templates.personal(*PAGE, ADA, LINKS)
+    assert isinstance(made, Email)
+    assert made == templates.render(*PAGE, "email", ADA, LINKS)
+
+
+def test_a_skeleton_that_is_wrong_is_found_by_its_first_email_and_used_no_more(monkeypatch):
+    def wrong(self, context):
+        values = right(self, context)
+        return [value + "!" for value in values]
+
+    right = Body.values
+    monkeypatch.setattr(Body, "values", wrong)
+    files = {"hello/body.html.j2": "{{ customer.first_name }}", "hello/body.txt.j2": "x"}
+    templates = templates_of({"hello/subject.j2": "Hi"} | files)
+    with warnings() as found:
+        for _ in range(3):
+            assert templates.personal(*PAGE, ADA, LINKS).html == "Ada"
+    assert found == ["templates/hello/ leaves batches: its skeleton is wrong"]
+
+
+def test_a_null_holds_one_message_back_and_says_what_plain_rendering_says():
+    files = {"hello/subject.j2": "Hi", "hello/body.html.j2": "{{ customer.first_name }}" + FOOTER}
+    templates = templates_of(files)
+    assert isinstance(templates.personal(*PAGE, ADA, LINKS), Personal)
+    with pytest.raises(MessageHeld, match="first_name is null") as held:
+        templates.personal(*PAGE, values_of(first_name=None), LINKS)
+    assert held.value.template == "hello/body.html.j2"
+    assert isinstance(templates.personal(*PAGE, BO, LINKS), Personal)
+
+
+def test_marketing_carries_one_click_headers_of_the_person_by_skeleton_too():
+    (made, _) = personals({"hello/body.html.j2": LONG})
+    assert made.headers == LINKS.headers
+    assert made.headers["List-Unsubscribe"].startswith("<https://")
