@@ -32,7 +32,8 @@ def backup(root: Path | None, file: Path) -> int:
         raise UserFilesError(f"{file} cannot be written: {error.strerror}.") from None
     rows = {name: rows for name, rows in contents.rows.items() if rows and name not in NOT_MUCH}
     click.echo(f"{file}: {file.stat().st_size / 1e6:,.1f} MB")
-    click.echo(f"Ledger: {', '.join(f'{number:,} {name}' for name, number in rows.items())}.")
+    told = ", ".join(f"{number:,} {name}" for name, number in rows.items())
+    click.echo(f"Ledger: {told or 'empty'}.")
     click.echo(f"Last finished run: {contents.last_run or 'none'}.")
     click.echo(f"{counted(len(contents.configuration), 'file')} of configuration.")
     return ExitCode.DONE

@@ -19,9 +19,8 @@ from antiphon import __version__
 from antiphon.clock import Clock, system_clock
 from antiphon.errors import RunBusy
 from antiphon.files import ENDINGS, FOLDERS, read_files
-from antiphon.guards import archive
+from antiphon.guards import archive, memory
 from antiphon.guards.archive import LEDGER, LINK_KEY, MANIFEST, SCHEDULE, Contents
-from antiphon.guards.memory import RESTORED
 from antiphon.ledger import Outcome
 from antiphon.project import Project, glance
 from antiphon.states import CONTACT_STATES, MessageState
@@ -151,7 +150,7 @@ def _put_back(project: Project, copy: Path, contents: Contents) -> tuple[int, in
     accounts = {"email": settings.providers.email[0], "sms": settings.providers.sms[0]}
     reason = f"restored from a backup of {contents.made_at:%Y-%m-%d %H:%M} UTC: it may have left"
     doubts = ledger.restore(copy, accounts, {"reason": reason}, now, seen=seen)
-    ledger.facts.put(RESTORED, now.isoformat(), now)
+    memory.distrust(ledger, now)
     _remember_lost_runs(project, contents)
     return doubts, _settle_by_lake(project)
 

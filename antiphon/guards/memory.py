@@ -23,7 +23,8 @@ from antiphon.project import Project
 
 FILE = "ledger.json"
 RENEWED_SECONDS = 60  # what a ledger put back loses of a long dispatch unnoticed, at most
-CONFIRMED, RESTORED = "confirmed_at", "restored_at"
+CONFIRMED, RESTORED, COUNT = "confirmed_at", "restored_at", "confirmations"
+MINUTE = "%Y-%m-%d %H:%M UTC"
 log = logging.getLogger("antiphon.dispatch")
 
 
@@ -35,12 +36,14 @@ class LiveSendingRefused(AntiphonError):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What this lake last knew of the ledger: its id, the last word, the latest run."""
+    """What this lake last knew of the ledger: its id, the last word, the latest run, and how often
+    a person had confirmed it."""
 
     witness: str
     word: str
     ledger: str
     run: str
+    confirmations: int
     written_at: datetime
 
 
@@ -59,22 +62,29 @@ def doubt(project: Project) -> str:
 
 
 def _doubt(ledger: Ledger, seen: Witness | None) -> str:
-    confirmed, restored = _instant(ledger, CONFIRMED), _instant(ledger, RESTORED)
+    """No time is compared with another: clocks are set, and rehearsals have their own."""
     reason = ""
-    if restored is not None and (confirmed is None or restored >= confirmed):
-        reason = f"the ledger was restored from a backup on {restored:%Y-%m-%d %H:%M} UTC"
-    elif confirmed is None:
-        reason = "the ledger is new, and knows of nothing that was sent before it"
-    elif seen is None or seen.written_at < confirmed:  # a person has confirmed it since
-        reason = ""
-    elif seen.ledger != ledger.facts.ledger_id:
-        reason = "this is another ledger than the one that was used before"
-    elif seen.word not in (ledger.facts.get(_fact(seen)) or "").split():
+    if ledger.facts.get(CONFIRMED) is None:
+        restored = ledger.facts.get(RESTORED)
         reason = (
-            f"the ledger is older than what was last known on {seen.written_at:%Y-%m-%d %H:%M} "
-            "UTC: it was put back to an earlier time"
+            f"the ledger was restored from a backup on {datetime.fromisoformat(restored):{MINUTE}}"
+            if restored
+            else "the ledger is new, and knows of nothing that was sent before it"
+        )
+    elif seen is not None and seen.ledger != ledger.facts.ledger_id:
+        reason = "this is another ledger than the one that was used before"
+    elif seen is None or seen.confirmations < _confirmations(ledger):
+        reason = ""  # a person has confirmed it since
+    elif not _knows(ledger, seen):
+        reason = (
+            f"the ledger is older than what was last known on {seen.written_at:{MINUTE}}: it was "
+            "put back to an earlier time"
         )
     return reason
+
+
+def _knows(ledger: Ledger, seen: Witness) -> bool:
+    return seen.word in (ledger.facts.get(_fact(seen)) or "").split()
 
 
 @contextmanager
@@ -121,24 +131,33 @@ def require(project: Project) -> None:
 def renew(project: Project) -> None:
     """Leave a new word in ledger and lake; nothing where they have come apart."""
     with _locked(project):
-        seen = _read(_path(project))
-        ledger = project.ledger
-        if seen is not None:
-            words = (ledger.facts.get(_fact(seen)) or "").split()
-            confirmed = _instant(ledger, CONFIRMED)
-            if seen.word not in words and not (confirmed and seen.written_at < confirmed):
-                log.warning("the ledger was put back while messages were sent: antiphon doctor")
-                return
+        seen, ledger = _read(_path(project)), project.ledger
+        if seen and seen.confirmations >= _confirmations(ledger) and not _knows(ledger, seen):
+            log.warning("the ledger was put back while messages were sent: antiphon doctor")
+            return
         _leave(project, seen)
 
 
 def confirm(project: Project) -> None:
     """A person answers for it: this ledger is the one to go on with."""
-    now = project.clock()
+    ledger, now = project.ledger, project.clock()
     with _locked(project):
-        project.ledger.facts.put(CONFIRMED, now.isoformat(), now)
+        try:
+            seen = _read(_path(project))
+        except ValueError:
+            seen = None
+        # more than any machine can have seen of it, or of the one before it
+        count = max(_confirmations(ledger), seen.confirmations if seen else 0) + 1
+        ledger.facts.put(COUNT, str(count), now)
+        ledger.facts.put(CONFIRMED, now.isoformat(), now)
         _path(project).unlink(missing_ok=True)
         _leave(project, None)
+
+
+def distrust(ledger: Ledger, now: datetime) -> None:
+    """It was restored: a person has to confirm it."""
+    ledger.facts.put(RESTORED, now.isoformat(), now)
+    ledger.facts.forget(CONFIRMED)
 
 
 # ---------------------------------------------------------------- the two places
@@ -153,6 +172,7 @@ def _leave(project: Project, seen: Witness | None) -> None:
         uuid4().hex,
         ledger.facts.ledger_id,
         latest[0].run_id if latest else "",
+        _confirmations(ledger),
         now,
     )
     before = f" {seen.word}" if seen else ""
@@ -164,9 +184,8 @@ def _fact(seen: Witness) -> str:
     return f"witness {seen.witness}"
 
 
-def _instant(ledger: Ledger, name: str) -> datetime | None:
-    value = ledger.facts.get(name)
-    return datetime.fromisoformat(value) if value else None
+def _confirmations(ledger: Ledger) -> int:
+    return int(ledger.facts.get(COUNT) or 0)
 
 
 def _path(project: Project) -> Path:

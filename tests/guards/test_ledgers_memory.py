@@ -139,3 +139,19 @@ def test_a_damaged_file_is_a_doubt(project: Project) -> None:
     assert "damaged" in doubt(project)
     confirm(project)
     assert doubt(project) == ""
+
+
+def test_a_clock_that_was_set_back_confirms_nothing(project: Project, tmp_path: Path) -> None:
+    """Times are told, never compared."""
+    confirm(project)
+    send(project)
+    put_aside(project, tmp_path / "copy")
+    send(project)
+    older = put_back(project, tmp_path / "copy")
+    back = Project(older.root, older.configuration, {}, ticking(START - timedelta(days=400)))
+    assert doubt(back)
+    confirm(back)
+    assert doubt(back) == ""
+    memory.distrust(back.ledger, START + timedelta(days=9))
+    memory.distrust(back.ledger, START - timedelta(days=900))
+    assert "restored" in doubt(back)
