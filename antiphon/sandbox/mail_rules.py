@@ -30,28 +30,40 @@ RESERVED = frozenset(
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]")
-_FIELDS = frozenset(
-    (
-        "personalizations",
-        "from",
-        "reply_to",
-        "reply_to_list",
-        "subject",
-        "content",
-        "attachments",
-        "template_id",
-        "headers",
-        "categories",
-        "custom_args",
-        "send_at",
-        "batch_id",
-        "asm",
-        "ip_pool_name",
-        "mail_settings",
-        "tracking_settings",
-        "sections",
-    )
-)
+_EMPTY: dict[str, str] = {}
+_FIELDS: Mapping[str, type] = {
+    "asm": dict,
+    "attachments": list,
+    "batch_id": str,
+    "categories": list,
+    "content": list,
+    "custom_args": dict,
+    "from": dict,
+    "headers": dict,
+    "ip_pool_name": str,
+    "mail_settings": dict,
+    "personalizations": list,
+    "reply_to": dict,
+    "reply_to_list": list,
+    "sections": dict,
+    "send_at": int,
+    "subject": str,
+    "template_id": str,
+    "tracking_settings": dict,
+}
+_PERSON_FIELDS: Mapping[str, type] = {
+    "bcc": list,
+    "cc": list,
+    "custom_args": dict,
+    "dynamic_template_data": dict,
+    "from": dict,
+    "headers": dict,
+    "send_at": int,
+    "subject": str,
+    "substitutions": dict,
+    "to": list,
+}
+_PLAIN_FIELDS = frozenset(("to", "substitutions", "custom_args", "headers"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +84,23 @@ BAD_REQUEST = Fault("Bad Request", None)
 
 def faults_of(mail: Any, now: datetime) -> list[Fault]:
     """Everything SendGrid would refuse; empty where it accepts. `mail` is the body as parsed."""
-    if not isinstance(mail, dict) or not mail.keys() <= _FIELDS:
+    if not isinstance(mail, dict) or not _has_shape(mail, _FIELDS):
         return [BAD_REQUEST]
     found = _sender_faults(mail) + _content_faults(mail) + _envelope_faults(mail, now)
     return _people_faults(mail) + found
 
 
+def _has_shape(one: Mapping[str, Any], fields: Mapping[str, type]) -> bool:
+    """Whether every key is known and its value of its kind; true and false are no numbers."""
+    return all(
+        key in fields and isinstance(value, fields[key]) and not isinstance(value, bool)
+        for key, value in one.items()
+    )
+
+
 def _sender_faults(mail: Mapping[str, Any]) -> list[Fault]:
     sender = mail.get("from")
-    if not isinstance(sender, dict) or not sender.get("email"):
+    if not sender or not sender.get("email"):
         return [
             Fault(
                 "The from object must be provided for every email send. It is an object that "
@@ -142,27 +162,35 @@ def _content_faults(mail: Mapping[str, Any]) -> list[Fault]:
 def _envelope_faults(mail: Mapping[str, Any], now: datetime) -> list[Fault]:
     found = []
     categories = mail.get("categories", [])
+    if any(not isinstance(one, str) for one in categories):
+        return [BAD_REQUEST]
     if len(categories) > 10 or len(set(categories)) < len(categories):
         message = "You may only specify up to 10 unique categories, of at most 255 characters."
         found.append(Fault(message, "categories", HELP + "message.categories"))
     elif any(not one.isascii() or len(one) > 255 for one in categories):
         message = "A category name must be 7-bit ASCII of at most 255 characters."
         found.append(Fault(message, "categories", HELP + "message.categories"))
-    send_at = mail.get("send_at")
-    if send_at is not None and not isinstance(send_at, int):
-        found.append(BAD_REQUEST)
-    elif send_at is not None and send_at > now.timestamp() + FARTHEST_SECONDS:
+    send_at = mail.get("send_at", 0)
+    if send_at > now.timestamp() + FARTHEST_SECONDS:
         message = "The send_at parameter may not be more than 72 hours in the future."
         found.append(Fault(message, "send_at", HELP + "message.send_at"))
     for name in mail.get("headers", {}):
         if name.lower() in RESERVED:
             found.append(_reserved(name, "headers"))
+    texts = [*mail.get("custom_args", {}).values(), *mail.get("headers", {}).values()]
+    objects = [*mail.get("mail_settings", {}).values(), *mail.get("tracking_settings", {}).values()]
+    if not (
+        all(isinstance(one, str) for one in texts)
+        and all(isinstance(one, dict) for one in objects)
+        and ("asm" not in mail or type(mail["asm"].get("group_id")) is int)
+    ):
+        found.append(BAD_REQUEST)
     return found
 
 
 def _people_faults(mail: Mapping[str, Any]) -> list[Fault]:
     people = mail.get("personalizations")
-    if not isinstance(people, list) or not people:
+    if not people:
         message = (
             "The personalizations field is required and must have at least one personalization."
         )
@@ -177,7 +205,7 @@ def _people_faults(mail: Mapping[str, Any]) -> list[Fault]:
     found: list[Fault] = []
     recipients = 0
     for number, person in enumerate(people):
-        if not isinstance(person, dict):
+        if not isinstance(person, dict) or not _has_shape(person, _PERSON_FIELDS):
             return [BAD_REQUEST]
         recipients += sum(
             len(person.get(key, ()))
@@ -198,7 +226,7 @@ def _people_faults(mail: Mapping[str, Any]) -> list[Fault]:
 def _is_plain(person: Mapping[str, Any]) -> bool:
     """Whether this is one of a thousand that need no closer look (a tenth of the time)."""
     to = person.get("to")
-    if not isinstance(to, list) or len(to) != 1 or "cc" in person or "bcc" in person:
+    if not isinstance(to, list) or len(to) != 1 or not person.keys() <= _PLAIN_FIELDS:
         return False
     one = to[0]
     return (
@@ -206,14 +234,15 @@ def _is_plain(person: Mapping[str, Any]) -> bool:
         and _is_address(one.get("email"))
         and one.keys() <= {"email", "name"}
         and _has_plain_name(one)
-        and all(_is_short(person.get(key)) for key in ("substitutions", "custom_args"))
-        and _has_free_headers(person.get("headers"))
+        and _is_short(person.get("substitutions", _EMPTY))
+        and _is_short(person.get("custom_args", _EMPTY))
+        and _has_free_headers(person.get("headers", _EMPTY))
     )
 
 
 def _person_faults(person: Mapping[str, Any], where: str) -> list[Fault]:
     to = person.get("to")
-    if not isinstance(to, list) or not to:
+    if not to:
         return [
             Fault(
                 "The to array is required for all personalization objects, and must have at least "
@@ -234,6 +263,8 @@ def _person_faults(person: Mapping[str, Any], where: str) -> list[Fault]:
             if not isinstance(one, dict):
                 return [BAD_REQUEST]
             found += _recipient_faults(one, place, field)
+            if not one.keys() <= {"email", "name"}:
+                return [BAD_REQUEST]
             address = str(one.get("email")).lower()
             if address in seen:
                 message = (
@@ -244,7 +275,7 @@ def _person_faults(person: Mapping[str, Any], where: str) -> list[Fault]:
                 found.append(Fault(message, where, HELP + "message.recipient-errors"))
             seen.add(address)
     for key in ("substitutions", "custom_args", "headers"):
-        found += _texts_faults(person.get(key), f"{where}.{key}", key)
+        found += _texts_faults(person.get(key, _EMPTY), f"{where}.{key}", key)
     return found
 
 
@@ -257,10 +288,8 @@ def _recipient_faults(one: Mapping[str, Any], place: str, field: str) -> list[Fa
     return []
 
 
-def _texts_faults(texts: Any, place: str, key: str) -> list[Fault]:
-    if texts is None:
-        return []
-    if not isinstance(texts, dict) or any(not isinstance(one, str) for one in texts.values()):
+def _texts_faults(texts: Mapping[str, Any], place: str, key: str) -> list[Fault]:
+    if any(not isinstance(one, str) for one in texts.values()):
         return [BAD_REQUEST]
     if key == "headers":
         return [_reserved(name, place) for name in texts if name.lower() in RESERVED]
@@ -280,7 +309,7 @@ def _has_plain_name(one: Mapping[str, Any]) -> bool:
 
 
 def _has_free_headers(headers: Any) -> bool:
-    return headers is None or (
+    return (
         isinstance(headers, dict)
         and all(isinstance(text, str) for text in headers.values())
         and not any(name.lower() in RESERVED for name in headers)
@@ -288,13 +317,9 @@ def _has_free_headers(headers: Any) -> bool:
 
 
 def _is_short(texts: Any) -> bool:
-    if texts is None:
-        return True
-    if not isinstance(texts, dict):
-        return False
     try:
         characters = len("".join(texts)) + len("".join(texts.values()))
-    except TypeError:
+    except (AttributeError, TypeError):
         return False
     return characters * 4 <= MOST_BYTES or _bytes_of(texts) <= MOST_BYTES
 

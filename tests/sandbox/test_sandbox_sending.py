@@ -15,12 +15,22 @@ import orjson
 import pytest
 from python_http_client.exceptions import BadRequestsError, UnauthorizedError
 from sandbox_clients import SERVICE, mail, person, sendgrid, twilio
+from starlette.requests import Request
 from twilio.base.exceptions import TwilioRestException
 
+from antiphon.clock import system_clock
 from antiphon.sandbox import journal
+from antiphon.sandbox.faults import Faults
+from antiphon.sandbox.index import Index
 from antiphon.sandbox.journal import JOURNAL, Journal, Kind
+from antiphon.sandbox.mail import send
+from antiphon.sandbox.mail_rules import faults_of
+from antiphon.sandbox.mailbox import Mailbox
 from antiphon.sandbox.process import started
 from antiphon.sandbox.server import Sandbox, running
+from antiphon.sandbox.state import State
+
+NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +200,46 @@ def test_a_torn_last_line_is_cut_off_and_never_counted(tmp_path: Path) -> None:
         second.write(datetime(2026, 5, 13, tzinfo=UTC), "twilio", "SM2", ["b"], b"{}")
     assert [entry.number for entry in journal.read(tmp_path)] == [0, 1]
     assert journal.accepted(tmp_path) == {"a": 1, "b": 1}
+
+
+ODD = (None, True, 0, 5, "", "x", [], {}, [1], [None], [[]], {"a": 1}, {"a": {}}, "é")
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a message, with each of its keys."""
+    for key in node if isinstance(node, dict) else range(len(node)):
+        yield node, key
+        if isinstance(node[key], dict | list):
+            yield from places(node[key])
+
+
+def test_whatever_stands_in_a_message_is_answered_as_a_provider_would(tmp_path: Path) -> None:
+    body = mail(person(1), categories=["a"], mail_settings={"sandbox_mode": {"enable": False}})
+    body |= {
+        "custom_args": {"a": "b"},
+        "headers": {"x-a": "b"},
+        "send_at": 5,
+        "asm": {"group_id": 1},
+    }
+    assert faults_of(body, NOW) == []
+    with Journal(tmp_path) as kept:
+        state = State(kept, Faults(), system_clock)
+        index = Index(tmp_path)
+        mailbox = Mailbox(index)
+        taken = 0
+        for node, key in [*places(body)]:
+            usual = node[key]
+            for odd in ODD:
+                node[key] = odd
+                answer = send(state, orjson.dumps(body))
+                assert answer.status in {200, 202, 400}
+                taken += answer.status == 202
+                assert len(index.everything()) == taken
+                if answer.status == 202:
+                    shown = {"type": "http", "path_params": {"number": taken - 1}}
+                    assert mailbox.message(Request(shown)).status_code == 200
+            node[key] = usual
+    assert 20 < taken < 250
 
 
 FULL = """
