@@ -98,7 +98,14 @@ def outbox(engine: Engine, now: datetime, since: timedelta) -> list[OutboxCount]
         recent = and_(_lately(connection, now - since), not_(or_(PLANNED, SENDING, IN_DOUBT)))
         rows += _by_state(connection, recent, messages.c.updated_at)
     made = [
-        OutboxCount(row.channel, row.campaign, MessageState(row.state), row.many, row.at, row.due)
+        OutboxCount(
+            row.channel,
+            row.campaign,
+            MessageState(row.state),
+            int(row.many),  # PostgreSQL adds up to decimals
+            row.at,
+            int(row.due),
+        )
         for row in rows
     ]
     return sorted(made, key=lambda one: (one.channel, one.campaign, one.state))
@@ -143,12 +150,15 @@ def _by_state(
 def answers(engine: Engine, now: datetime, since: timedelta) -> list[Answers]:
     """See Messages.answers."""
     keys = (messages.c.campaign, messages.c.channel)
-    refused = func.sum(case((messages.c.state == MessageState.REFUSED, 1), else_=0))
+    refusals = func.sum(case((messages.c.state == MessageState.REFUSED, 1), else_=0))
     with reading(engine) as connection:
         recent = _lately(connection, now - since)
-        query = select(*keys, func.count(), refused)
+        query = select(*keys, func.count(), refusals)
         query = query.where(recent, messages.c.state.in_(ANSWERED)).group_by(*keys)
-        return [Answers(*row) for row in connection.execute(query.order_by(*keys))]
+        return [
+            Answers(campaign, channel, int(many), int(refused))
+            for campaign, channel, many, refused in connection.execute(query.order_by(*keys))
+        ]
 
 
 def _lately(connection: Connection, since: datetime) -> ColumnElement[bool]:

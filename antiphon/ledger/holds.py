@@ -64,7 +64,11 @@ class Holds:
             return True
 
     def end(self, campaign: str, now: datetime) -> Hold | None:
-        """Ends the hold in force: what it was, or None where there was none."""
+        """Ends the hold in force: what it was, or None where there was none.
+
+        What came back to a cancelled campaign while it was so (a request under way was told to
+        try later, a doubt was settled) is withdrawn as well: it begins anew with nothing.
+        """
         with writing(self._engine) as connection:
             lock(connection, HOLDS_LOCK)
             present = connection.execute(_open().where(holds.c.campaign == campaign)).first()
@@ -74,6 +78,10 @@ class Holds:
             ended = max(now, present.held_at)
             mine = holds.c.hold_id == present.hold_id
             connection.execute(update(holds).where(mine).values(ended_at=ended))
+            if present.kind == HoldKind.CANCELLED:
+                left = messages.c.campaign == campaign
+                reason = f"campaign cancelled: {present.reason}"
+                withdraw_planned(connection, left, reason, now)
             return _hold({**present._mapping, "ended_at": ended})
 
     def open(self) -> dict[str, Hold]:

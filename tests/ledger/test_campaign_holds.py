@@ -5,7 +5,8 @@ import json
 import pytest
 from outbox_scene import HOUR, MINUTE, NOW, claimed, rows, scene
 
-from antiphon.ledger import HoldKind, Ledger
+from antiphon.ledger import HoldKind, Ledger, Outcome
+from antiphon.states import MessageState
 
 
 def test_a_paused_campaign_waits_and_goes_on(ledger: Ledger) -> None:
@@ -51,6 +52,18 @@ def test_a_cancelled_campaign_is_withdrawn_also_from_a_run_under_way(ledger: Led
     log = ledger.messages.log(rows(["before"])["message_id"][0].as_py())
     assert json.loads(log[-1].evidence or "") == {"reason": "campaign cancelled: offer over"}
     assert [one.campaign for one in claimed(ledger)] == ["letter"]
+
+
+def test_what_comes_back_to_a_cancelled_campaign_never_leaves(ledger: Ledger) -> None:
+    day = scene(ledger, rows(2))
+    one, two = claimed(ledger)
+    ledger.holds.hold("winback", "cancelled", "over", "anna", NOW)
+    later = [Outcome(m.message_id, MessageState.PLANNED, not_before=NOW) for m in (one, two)]
+    assert ledger.messages.record(later, NOW, "dispatcher").moved == 2
+    assert claimed(ledger) == []
+    ledger.holds.end("winback", NOW + MINUTE)
+    assert claimed(ledger, now=NOW + MINUTE) == []
+    assert day.states() == {"withdrawn": 2}
 
 
 def test_pausing_takes_nothing_from_a_cancellation_and_cancelling_ends_a_pause(

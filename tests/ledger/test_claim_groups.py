@@ -151,6 +151,8 @@ def test_the_outbox_counts_by_state_and_age(ledger: Ledger) -> None:
         ("email", "winback", S.REFUSED): (1, NOW + 2 * MINUTE, 0),
         ("sms", "text", S.CONTROL): (2, NOW, 0),
     }
+    numbers = [n for one in ledger.messages.outbox(NOW) for n in (one.messages, one.due)]
+    assert {type(n) for n in numbers} == {int}
     later = {one.state for one in ledger.messages.outbox(NOW + 48 * HOUR)}
     assert later == {S.PLANNED, S.SENDING, S.IN_DOUBT}
     (answers,) = ledger.messages.answers(NOW + HOUR)
