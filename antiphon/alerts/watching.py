@@ -4,22 +4,29 @@ So a run that was killed, or never began, is noticed too, by whoever looks next.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from antiphon.alerts.schedule import daily_hours
 from antiphon.alerts.telling import has_listeners, tell
-from antiphon.clock import business_day, system_clock
-from antiphon.errors import AntiphonError
+from antiphon.campaigns.configuration import SETTINGS, Configuration, draft
+from antiphon.campaigns.models import Settings
+from antiphon.clock import Clock, business_day, system_clock
+from antiphon.errors import AntiphonError, ConfigError
+from antiphon.files import read_files
 from antiphon.guards import memory
 from antiphon.ledger import Run, RunState
 from antiphon.project import Project
 from antiphon.steps.holder import is_dead
 from antiphon.steps.run import DAILY, LEASE
 
+MEND = "antiphon check shows each problem."
 BACK = timedelta(days=2)  # older troubles are no news
 log = logging.getLogger("antiphon.alerts")
 
@@ -35,6 +42,7 @@ class Kind(StrEnum):
     PAUSED = "account paused"
     STOPPED = "campaign stopped"
     REFUSED = "sending refused"
+    FILES = "files wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,28 @@ def stopped(project: Project, run_id: str) -> int:
     except AntiphonError as error:
         log.warning("a run's end could not be told: %s", error)
     return look(project)
+
+
+def files_are_wrong(root: Path, clock: Clock, error: ConfigError) -> int:
+    """Tell that the configuration does not check, so that nothing runs and nothing leaves; how
+    many alerts went out. It needs of config/settings.yaml only what can be read."""
+    try:
+        files = read_files(root)
+        settings = draft(files).get(SETTINGS, Settings)
+        if settings is None or not has_listeners(settings.alerts):
+            return 0
+        unread: Any = None  # only settings are asked for here
+        known = Configuration(files, settings, unread, unread, unread, {}, {})
+        project = Project(root, known, os.environ, clock)
+        first, more = error.problems[0], len(error.problems) - 1
+        place = f"{first.path}:{first.line}" if first.line else first.path
+        subject = place + (f" and {more} more" if more else "")
+        detail = f"{first.message}. Nothing runs and nothing is sent until it is mended: " + MEND
+        project.ledger.alerts.raise_once(Kind.FILES, subject, detail, clock())
+        return tell(project)
+    except Exception as other:
+        log.warning("wrong files could not be told of (%s)", type(other).__name__)
+        return 0
 
 
 def troubles(project: Project) -> list[Trouble]:

@@ -4,10 +4,11 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
-from antiphon.alerts.watching import look
+from antiphon.alerts.watching import files_are_wrong, look
 from antiphon.clock import Clock
 from antiphon.dispatch.dispatcher import send_due
 from antiphon.dispatch.tally import Tally
+from antiphon.errors import ConfigError
 from antiphon.project import open_project
 from antiphon.steps.run import Counts, Run, step
 
@@ -28,7 +29,11 @@ def dispatch_due(root: Path, clock: Clock) -> Counts:
 
     It comes by every few minutes, and so notices what a person on duty must hear of.
     """
-    project = open_project(root, clock)
+    try:
+        project = open_project(root, clock)
+    except ConfigError as error:
+        files_are_wrong(root, clock, error)
+        raise
     try:
         tally = send_due(project)
     finally:

@@ -201,3 +201,19 @@ def test_what_watches_never_breaks_what_it_watches(project: Project) -> None:
     (project.root / "prefect.yaml").write_text("deployments: [", encoding="utf-8")
     with listening([200]) as (address, _):
         assert look(hooked(project, address)) == 0
+
+
+def test_files_that_do_not_check_are_told_by_the_dispatcher_that_cannot_begin(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from antiphon.errors import ConfigError
+    from antiphon.steps.dispatch import dispatch_due
+
+    (project.root / "config" / "policy.yaml").write_text("versoin: 1", encoding="utf-8")
+    with listening([200]) as (address, got):
+        monkeypatch.setenv("HOOK", address)
+        for _ in range(2):
+            with pytest.raises(ConfigError):
+                dispatch_due(project.root, project.clock)
+    assert [one["kind"] for one in got] == [Kind.FILES]
+    assert "config/policy.yaml" in got[0]["text"]
