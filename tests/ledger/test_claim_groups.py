@@ -1,12 +1,15 @@
 """Groups to claim: who is served first, who is never claimed, and by which account."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from outbox_scene import HOUR, MINUTE, NOW, Scene, claimed, rows, scene
 
-from antiphon.ledger import Ledger
+from antiphon.ledger import Ledger, Outcome
+from antiphon.ledger.engine import connect, parse_url
 from antiphon.states import MessageState
 
 S = MessageState
@@ -162,8 +165,6 @@ def test_the_outbox_counts_by_state_and_age(ledger: Ledger) -> None:
 
 def _leave(ledger: Ledger, many: int) -> None:
     """One accepted, one refused, one in doubt, the others on their way."""
-    from antiphon.ledger import Outcome
-
     one, two, three, *_ = claimed(ledger, many, NOW + MINUTE, "d")
     told = [
         Outcome(one.message_id, S.ACCEPTED),
@@ -184,3 +185,25 @@ def test_a_message_tried_again_stays_in_its_group(ledger: Ledger, again: bool) -
     found = ledger.messages.claim(group, "b", 1, NOW + HOUR, "d", MINUTE)
     assert [one.message_id for one in found] == (["next"] if again else [])
     assert sum(day.states().values()) == 1
+
+
+@pytest.mark.postgres
+def test_rows_that_another_dispatcher_is_claiming_are_passed_over(ledger: Ledger, url: str) -> None:
+    """SQLite has one writer at a time: there the second waits for the first."""
+    if url.startswith("sqlite"):
+        pytest.skip("one writer at a time")
+    scene(ledger, rows(5))
+    (group,) = ledger.messages.due_groups("email", NOW)
+    other = connect(parse_url(url))
+    with other.begin() as connection, ThreadPoolExecutor(1) as pool:
+        lock = "SELECT message_id FROM messages ORDER BY message_id LIMIT 2 FOR UPDATE"
+        locked = set(connection.execute(sa.text(lock)).scalars())
+        claim = pool.submit(ledger.messages.claim, group, "local", 9, NOW, "d", MINUTE)
+        try:
+            got = {one.message_id for one in claim.result(timeout=10)}
+        finally:
+            connection.rollback()  # or the thread would wait for ever where it waits at all
+    other.dispose()
+    assert len(got) == 3
+    assert not got & locked
+    assert {one.message_id for one in claimed(ledger)} == locked
