@@ -5,6 +5,7 @@ the same person (or household, where a rule counts by it) left since, otherwise 
 late one where it now stands otherwise to something else. One query of the ledger tells.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,7 +65,9 @@ def disturbed(project: Project, claimed: Sequence[Message], moment: Moment) -> D
         is_late = message.message_id in late
         if is_late and (message.run_id in changed or look.is_bounded(message)):
             return True
-        mates = near[home_of(message.customer_id, homes)]
+        mates = near.get(home_of(message.customer_id, homes))
+        if not mates:
+            return False
         return look.is_disturbed(message, runs[message.run_id], mates, is_late=is_late)
 
     asked = [message for message in claimed if is_asked(message)]
@@ -93,9 +96,10 @@ class _Look:
 
     def is_late(self, message: Message) -> bool:
         """By more than a minute, or on what may be another day on somebody's clock."""
-        planned = message.planned_at
-        is_other_day = _quarter(self._now) != _quarter(planned)
-        return self._now - planned > ON_TIME or (self._now > planned and is_other_day)
+        late = self._now - message.planned_at
+        if late > ON_TIME or late <= NO_TIME:
+            return late > ON_TIME
+        return _quarter(self._now) != _quarter(message.planned_at)
 
     def is_bounded(self, message: Message) -> bool:
         """Whether to leave late may be wrong by itself: at most so long after another campaign."""
@@ -113,29 +117,30 @@ class _Look:
         people: Collection[str],
         homes: Mapping[str, str],
     ) -> Mapping[str, list[_Near]]:
-        """Household → what these people were sent since the first of the runs, or will be."""
+        """Household → what these people were sent since the first of the runs, or will be, where
+        that is more than one of the claimed messages."""
         lives = [one.expires_after for one in self._project.configuration.campaigns.values()]
         since = min(run.as_of for run in runs.values()) - CLOCKS_DIFFER
         found: dict[str, list[_Near]] = {}
-        for one in claimed:
-            beside = found.setdefault(home_of(one.customer_id, homes), [])
-            beside.append(
-                _Near(one.message_id, one.run_id, one.campaign, one.planned_at, self._now)
-            )
         for other in self._project.ledger.neighbours.since(
             people, since, since - max([LONGEST_LIFE, *lives]), {one.revision for one in claimed}
         ):
-            mates = found.get(home_of(other.customer_id, homes))
-            if mates is not None:
-                mates.append(
-                    _Near(
-                        other.message_id,
-                        other.run_id,
-                        other.campaign,
-                        other.planned_at,
-                        other.contact_at,
-                        is_to_come=other.left_at is None,
-                    )
+            found.setdefault(home_of(other.customer_id, homes), []).append(
+                _Near(
+                    other.message_id,
+                    other.run_id,
+                    other.campaign,
+                    other.planned_at,
+                    other.contact_at,
+                    is_to_come=other.left_at is None,
+                )
+            )
+        own = [home_of(one.customer_id, homes) for one in claimed]
+        together = Counter(own)
+        for one, home in zip(claimed, own, strict=True):
+            if together[home] > 1 or home in found:
+                found.setdefault(home, []).append(
+                    _Near(one.message_id, one.run_id, one.campaign, one.planned_at, self._now)
                 )
         return found
 
@@ -148,8 +153,6 @@ class _Look:
         is_late: bool,
     ) -> bool:
         """Whether there is something beside which this moment of it was not judged."""
-        if len(near) == 1:  # itself
-            return False
         known = run.as_of - CLOCKS_DIFFER
         return any(
             self._is_new_beside(one, message, run, is_late=is_late)
