@@ -1,12 +1,13 @@
 """One pass of dispatch: every channel that has something due, until nothing is."""
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
 import time
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -44,9 +45,21 @@ def send_due(project: Project, longest: timedelta = LONGEST) -> Tally:
     if not busy:
         return tally
     dispatcher = _Dispatcher(project, tally, time.monotonic() + longest.total_seconds())
-    with remembered(project, reaches_people=_reaches_people(project, busy)):
+    with remembered(project, reaches_people=_reaches_people(project, busy)), _seldom_collected():
         asyncio.run(dispatcher.work(busy))
     return tally
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Python looks for cycles of garbage a hundred times less often: a batch makes ten thousand
+    objects that live a second, and looking at each of them took a fifth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(100 * before[0], *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _has_work(project: Project, channel: str) -> bool:
