@@ -5,6 +5,7 @@ not. `journal.jsonl` holds ids only; the requests themselves are in `requests.js
 """
 
 import errno
+import fcntl
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,11 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
+from antiphon.errors import UserFilesError
+
 JOURNAL = "journal.jsonl"
 REQUESTS = "requests.jsonl"
+EVENTS = "events.jsonl"
 
 
 class Kind(StrEnum):
@@ -50,13 +54,19 @@ class Entry:
 class Journal:
     """Appends; one process writes, others may read at any time.
 
-    What a killed process left half written is cut off when it is opened again.
+    What a killed one left half written is cut off when it is opened again. `is_fresh`: what was
+    noted before is forgotten. Raises UserFilesError where another process writes to it already.
     """
 
-    def __init__(self, folder: Path, *, keeps_requests: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, keeps_requests: bool = True, is_fresh: bool = False
+    ) -> None:
         self.folder = folder
         self.keeps_requests = keeps_requests
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder)
+        for name in (JOURNAL, REQUESTS, EVENTS) if is_fresh else ():
+            (folder / name).unlink(missing_ok=True)
         self._lines = _appending(folder / JOURNAL)
         self._requests = _appending(folder / REQUESTS)
         self.written = sum(1 for _ in (folder / JOURNAL).open("rb"))
@@ -96,6 +106,7 @@ class Journal:
         """Let go of the files."""
         self._lines.close()
         self._requests.close()
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -156,6 +167,19 @@ def _entry(line: dict[str, Any]) -> Entry:
         body_at=line["body"][0],
         body_length=line["body"][1],
     )
+
+
+def _locked(folder: Path) -> BinaryIO:
+    """An open file that other processes cannot lock. Not by flock, which children would keep."""
+    file: BinaryIO = (folder / "writer.lock").open("wb")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise UserFilesError(
+            f"Another sandbox writes to {folder}.\n  Stop it, or name another one with --folder."
+        ) from None
+    return file
 
 
 def _append(file: BinaryIO, line: bytes) -> int:

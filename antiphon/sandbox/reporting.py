@@ -19,11 +19,10 @@ import orjson
 from antiphon.errors import UserFilesError
 from antiphon.sandbox import fates, mail, reports
 from antiphon.sandbox.fates import Events, Happening, chance
-from antiphon.sandbox.journal import Entry
+from antiphon.sandbox.journal import EVENTS, Entry
 from antiphon.sandbox.signing import EventSigner, twilio_signature
 from antiphon.sandbox.state import CANCELED, State
 
-EVENTS = "events.jsonl"
 EVENTS_PATH = "/sendgrid/events"
 INBOUND_PATH = "/twilio/inbound"
 BATCH = 1000

@@ -22,7 +22,7 @@ from antiphon.sandbox.failing import TRANSPORT
 from antiphon.sandbox.fates import Events
 from antiphon.sandbox.faults import Faults, Script
 from antiphon.sandbox.journal import Entry, Journal
-from antiphon.sandbox.reporting import EVENTS, Reporter
+from antiphon.sandbox.reporting import Reporter
 from antiphon.sandbox.state import State
 
 HOST = "127.0.0.1"
@@ -105,24 +105,17 @@ def serve(
     """Serve until the process is told to stop; `ready` is told the address when it listens.
 
     `is_fresh`: what an earlier one noted is forgotten first. Raises UserFilesError where the port
-    is taken.
+    or the folder is taken.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listening(port))
-        if is_fresh:
-            forget(folder)
-        kept = stack.enter_context(Journal(folder, keeps_requests=keeps_requests))
+        kept = Journal(folder, keeps_requests=keeps_requests, is_fresh=is_fresh)
+        stack.enter_context(kept)
         state = State(kept, Faults(script), clock, shows_activity, sender)
         stack.enter_context(_reporting(state, events_to))
         with contextlib.suppress(KeyboardInterrupt):
             ready(url_of(listener))
             uvicorn.Server(_config(state)).run([listener])
-
-
-def forget(folder: Path) -> None:
-    """Remove what a sandbox noted; its signing key stays."""
-    for name in (journal.JOURNAL, journal.REQUESTS, EVENTS):
-        (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

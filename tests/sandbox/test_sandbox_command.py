@@ -38,7 +38,9 @@ def end(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_it_says_where_it_is_and_at_its_end_what_it_took(tmp_path: Path) -> None:
+def test_it_says_where_it_is_and_at_its_end_what_it_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     process, url = begin(tmp_path)
     for number in (1, 2, 2):
         sendgrid(url).send(mail(person(number)))
@@ -47,7 +49,10 @@ def test_it_says_where_it_is_and_at_its_end_what_it_took(tmp_path: Path) -> None
     assert f"export ANTIPHON_SANDBOX_URL={url}" in said
     again, _ = begin(tmp_path)
     assert "with 3 messages" in end(again)
+    usual = ["--project", str(ROOT), "sandbox", "--port", "0", "--folder", str(tmp_path)]
     fresh, _ = begin(tmp_path, "--fresh")
+    assert exit_code(usual) == ExitCode.USER_FILES
+    assert "Another sandbox writes to" in capsys.readouterr().err
     assert "0 messages were accepted in all" in end(fresh)
     assert journal.accepted(tmp_path) == {}
 
