@@ -207,3 +207,18 @@ def test_rows_that_another_dispatcher_is_claiming_are_passed_over(ledger: Ledger
     assert len(got) == 3
     assert not got & locked
     assert {one.message_id for one in claimed(ledger)} == locked
+
+
+def test_answers_are_those_of_the_time_asked_for(ledger: Ledger) -> None:
+    """To the revision: the first that lies in it counts, the last before it does not."""
+    scene(ledger, rows(6, expires_at=NOW + 99 * HOUR))
+    for n, state in enumerate([S.REFUSED, S.ACCEPTED, S.REFUSED]):
+        at = NOW + n * 24 * HOUR
+        told = [Outcome(one.message_id, state) for one in claimed(ledger, n + 1, at)]
+        ledger.messages.record(told, at, "dispatcher")
+    now = NOW + 48 * HOUR
+    counted = [
+        [(one.answers, one.refused) for one in ledger.messages.answers(now, since)]
+        for since in (HOUR, 24 * HOUR, 48 * HOUR - MINUTE, 48 * HOUR)
+    ]
+    assert counted == [[(3, 3)], [(5, 3)], [(5, 3)], [(6, 4)]]
