@@ -9,6 +9,7 @@ from late_world import DAY, HOUR, NOW, Letter, World, make_world
 from small_shop import Shop, at, campaign, make_shop
 
 from antiphon.dispatch import disturbing, judging
+from antiphon.dispatch.households import households
 from antiphon.dispatch.last_look import stopped
 from antiphon.states import MessageState
 
@@ -114,28 +115,25 @@ def test_the_slot_of_a_day_is_that_of_the_day_on_which_it_really_leaves(shop: Sh
     assert stops[ids[Letter("c1", evening)]].not_before == at("2026-05-14 00:00")
 
 
-def test_a_late_message_is_not_sent_to_a_household_that_got_its_share(shop: Shop) -> None:
-    cap = {"name": "two-a-house", "max": 1, "per": "1 days", "of": "household"}
-    for name in ("c1", "c2"):
-        shop.customer(name, at("2026-01-01"), phone="+4915112345678")
-    them = world(shop, caps=[cap])
+def test_households_and_rules_for_some_customers_are_those_of_the_lake(shop: Shop) -> None:
+    """c1 and c2 share a household; the gap is for c3 alone."""
+    house: dict[str, Any] = {"name": "a-house", "max": 1, "per": "1 days", "of": "household"}
+    house["where"] = "customer_id in ('c1', 'c2')"
+    gap = {"name": "apart", "at_least": "1 days", "where": "customer_id = 'c3'"}
+    shared: dict[str, Any] = {"phone": "+4915112345678"}
+    for name, more in {"c1": shared, "c2": shared, "c3": {}, "c4": {}}.items():
+        shop.customer(name, at("2026-01-01"), **more)
+    them = world(shop, caps=[house], gaps=[gap])
     shop.daily(NOW - DAY)
-    together = {one["household_id"] for one in _households(them)}
-    assert len(together) == 1
-    first, second = Letter("c1", NOW), Letter("c2", NOW + DAY, "offer")
-    ids = them.plan([first, second], NOW)
-    assert list(them.leave(NOW + HOUR)) == [ids[first]]
-
-
-def test_rules_for_some_customers_bind_only_them(shop: Shop) -> None:
-    gap = {"name": "apart", "at_least": "1 days", "where": "customer_id = 'c1'"}
-    for name in ("c1", "c2"):
-        shop.customer(name, at("2026-01-01"))
-    them = world(shop, gaps=[gap])
-    shop.daily(NOW - 9 * DAY)
-    letters = [Letter(name, NOW) for name in ("c1", "c2")]
-    ids = them.plan([*letters, *(Letter(n, NOW + DAY, "offer") for n in ("c1", "c2"))], NOW)
-    assert list(them.leave(NOW + HOUR)) == [ids[letters[0]]]
+    assert households(them.project).of(["c2", "c3"]) == {"c1": "c1", "c2": "c1"}
+    late = {name: Letter(name, NOW) for name in ("c1", "c3", "c4")}
+    next_ = [Letter(name, NOW + DAY, "offer") for name in ("c2", "c3", "c4")]
+    ids = them.plan([*late.values(), *next_], NOW)
+    stops = them.leave(NOW + HOUR)
+    assert {message: (outcome.evidence or {})["rule"] for message, outcome in stops.items()} == {
+        ids[late["c1"]]: "cap:a-house",
+        ids[late["c3"]]: "gap:apart",
+    }
 
 
 def test_hours_forbidden_since_the_plan_are_kept(shop: Shop) -> None:
@@ -200,8 +198,3 @@ def test_what_leaves_on_time_costs_one_query_and_opens_no_lake(
     them.plan([Letter(f"e{n}", NOW + HOUR) for n in range(50)], NOW + HOUR)
     assert them.leave(NOW + HOUR + MINUTE) == {}
     assert len(asked) == 1
-
-
-def _households(them: World) -> list[dict[str, Any]]:
-    with them.project.lake.session() as session:
-        return [dict(one) for one in session.arrow("FROM households").to_pylist()]
