@@ -9,7 +9,6 @@ it the official SDKs as their READMEs show them: one message a call, one call af
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -121,7 +120,7 @@ def _measure(work: str, messages: int, url: str) -> dict[str, Any]:
         "messages": messages,
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": _peak_mib(),
     }
 
 
@@ -148,10 +147,16 @@ def _dispatch(work: str, messages: int, url: str) -> tuple[float, float]:
         assert held
         send_due(outbox.project)
         ledger.holds.end("may", NOW)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
         began, cpu = time.perf_counter(), time.process_time()
         tally = send_due(outbox.project)
         assert tally.result() == {"accepted": messages}, tally
         return began, cpu
+
+
+def _peak_mib() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _new_database(server: str) -> str:

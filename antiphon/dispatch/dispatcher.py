@@ -28,6 +28,7 @@ from antiphon.steps.reading import Reader
 
 CHANNELS = ("email", "sms")
 LONGEST = timedelta(minutes=30)  # of a pass; what is then still due leaves with the next one
+SELDOM = 70_000  # objects more than before
 log = logging.getLogger("antiphon.dispatch")
 
 
@@ -55,11 +56,13 @@ def _seldom_collected() -> Iterator[None]:
     """Python looks for cycles of garbage a hundred times less often: a batch makes ten thousand
     objects that live a second, and looking at each of them took a fifth of the time."""
     before = gc.get_threshold()
-    gc.set_threshold(100 * before[0], *before[1:])
+    if before[0] < SELDOM:  # else another pass of this process has seen to it
+        gc.set_threshold(SELDOM, *before[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if before[0] < SELDOM:
+            gc.set_threshold(*before)
 
 
 def _has_work(project: Project, channel: str) -> bool:
