@@ -15,6 +15,7 @@ from antiphon.campaigns.conversions import Calendar
 from antiphon.clock import business_day
 from antiphon.dispatch.facts import Needs, needs_of
 from antiphon.dispatch.households import households
+from antiphon.errors import LedgerError
 from antiphon.ledger import Message, Run
 from antiphon.policy.moment import MICROSECOND, Moment, microseconds
 from antiphon.project import Project
@@ -225,8 +226,11 @@ def _run(project: Project, run_id: str) -> Run:
 
 @lru_cache(maxsize=512)
 def _same_policy(project: Project, run_id: str) -> bool:
-    """Whether the run decided by the rules that there are now."""
-    then = project.ledger.contents.files(_run(project, run_id).files_hash or "").texts
+    """Whether the run decided by the rules that there are now, as far as its files are known."""
+    try:
+        then = project.ledger.contents.files(_run(project, run_id).files_hash or "").texts
+    except LedgerError:
+        return True
     now = project.configuration.files.texts
     return _rules(then) == _rules(now)
 
