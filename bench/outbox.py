@@ -1,7 +1,7 @@
 """A project with an outbox as full as wanted, without any run: for tests and benches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,15 @@ class Outbox:
             "values_json": [_values(number, campaign, category) for number in numbers],
         }
         return pa.table(columns)
+
+    def next_run(self) -> "Outbox":
+        """The same outbox with another run, that messages may join after a release."""
+        ledger, zone = self.project.ledger, self.project.configuration.settings.business.timezone
+        lease = ledger.leases.holder(LEASE, NOW)
+        run = ledger.runs.begin("daily", business_day(NOW, zone), NOW, NOW, lease=lease)
+        files_hash = ledger.contents.put_files(self.project.configuration.files)
+        ledger.runs.pin(run.run_id, NOW, lease=lease, files_hash=files_hash)
+        return replace(self, run_id=run.run_id)
 
     def release(self) -> None:
         """From now on they may leave."""
