@@ -176,6 +176,22 @@ def trigger(root: Path | None) -> int:
     return show_day(project, run_id)
 
 
+OF_DISPATCH = (  # what a pass counts → in words, in this order
+    ("accepted", "accepted"),
+    ("refused", "refused"),
+    ("withdrawn", "withdrawn"),
+    ("expired", "expired"),
+    ("in_doubt", "in doubt"),
+    ("planned", "to be tried again later"),
+    ("senders_died", "left in doubt by a dispatcher that died"),
+    ("found_sent", "in doubt, found sent"),
+    ("tried_again", "in doubt, found not sent: tried again"),
+    ("taken_for_sent", "in doubt for longer than the grace: taken for sent"),
+    ("sent_again", "in doubt for longer than the grace: sent again"),
+    ("suppressed", "addresses suppressed: they told the provider to stop"),
+)
+
+
 @click.command()
 @at_option
 @click.pass_obj
@@ -192,8 +208,10 @@ def dispatch(root: Path | None) -> int:
     project = opened(root)
     log_to_screen()
     counts = dispatch_due(project.root, project.clock)
-    states = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()))
-    click.echo(f"Messages: {states}." if states else "Nothing is due.")
+    told = [f"{number:,} {words}" for name, words in OF_DISPATCH if (number := counts.get(name))]
+    click.echo(f"Messages: {', '.join(told)}." if told else "Nothing is due.")
+    if counts.keys() & {"planned", "in_doubt", "senders_died"}:
+        click.echo("What waits or is in doubt: antiphon outbox")
     return ExitCode.DONE
 
 

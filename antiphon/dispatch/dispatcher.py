@@ -23,7 +23,7 @@ from antiphon.dispatch.tally import Tally
 from antiphon.guards.memory import remembered
 from antiphon.project import Project
 from antiphon.providers.registry import capabilities_of
-from antiphon.steps.holder import is_dead, this_process
+from antiphon.steps.holder import is_dead, this_work
 from antiphon.steps.reading import Reader
 
 CHANNELS = ("email", "sms")
@@ -96,7 +96,7 @@ class _Dispatcher:
 
     async def _channels(self, channels: list[str]) -> None:
         recorder = Recorder(
-            self.project.ledger, self.thread, self.project.clock, this_process(), self.tally
+            self.project.ledger, self.thread, self.project.clock, this_work(), self.tally
         )
         refusals = Refusals(self.project, self.thread, self.tally)
         try:

@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from secrets import token_hex
 
 
 def this_process() -> str:
@@ -10,10 +11,14 @@ def this_process() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
 
 
+def this_work() -> str:
+    """Names one piece of this process's work: two at a time never pass for each other."""
+    return f"{this_process()}/{token_hex(4)}"
+
+
 def is_dead(holder: str) -> bool:
     """True only when the holder ran on this machine and is certainly gone."""
-    host, _, rest = holder.partition("/")
-    pid, _, started = rest.partition("/")
+    host, pid, started, *_ = (*holder.split("/"), "", "")
     if host != socket.gethostname() or not pid.isdigit():
         return False
     try:
