@@ -384,4 +384,12 @@ def _headers(values: Mapping[str, Any], links: Links) -> Mapping[str, str]:
     return links.headers if values["campaign"]["category"] != "service" else {}
 
 
-__all__ = ["DEFAULT_VARIANT", "Email", "MessageHeld", "Sms", "TemplateFault", "Templates"]
+__all__ = [
+    "DEFAULT_VARIANT",
+    "Email",
+    "MessageHeld",
+    "Sms",
+    "TemplateFault",
+    "Templates",
+    "Unsendable",
+]

@@ -3,9 +3,7 @@
 import json
 
 from antiphon.errors import AuditFailed
-from antiphon.ledger import Message
-from antiphon.message.content import Sms
-from antiphon.message.templates import MessageHeld, TemplateFault
+from antiphon.message.templates import MessageHeld, TemplateFault, Unsendable
 from antiphon.steps.auditing import Evidence, audit_day, told
 from antiphon.steps.decide import day_of
 from antiphon.steps.reading import Reader
@@ -46,12 +44,23 @@ def render(run: Run) -> Counts:
     ledger = run.project.ledger
     reader = Reader(run.project)
     faults: dict[str, str] = {}
+    unsendable: dict[str, str] = {}
+    printed: set[str] = set()
     proofs = _proofs(run)
     for message in ledger.messages.several(proofs):
         if message.campaign in faults:
             continue
-        if fault := _proof(reader, message):
-            faults[message.campaign] = fault
+        try:
+            reader.content(message)
+            printed.add(message.campaign)
+        except Unsendable as error:
+            unsendable[message.campaign] = str(error)
+        except MessageHeld:
+            continue  # one person's null is no fault of the campaign
+        except TemplateFault as error:
+            faults[message.campaign] = str(error)
+    # A text that comes out empty for one person is withheld from that one; for all, from all.
+    faults |= {name: said for name, said in unsendable.items() if name not in printed}
     withdrawn = 0
     for campaign, fault in faults.items():
         withdrawn += ledger.messages.withdraw(
@@ -59,20 +68,6 @@ def render(run: Run) -> Counts:
         )
         run.warn([f"campaign {campaign} is held back: {fault}"])
     return {"proofs": len(proofs), "campaigns_held": len(faults), "withdrawn": withdrawn}
-
-
-def _proof(reader: Reader, message: Message) -> str:
-    """What is wrong with the campaign, '' where it can be printed (one person's null is not)."""
-    try:
-        content = reader.content(message)
-    except MessageHeld:
-        return ""
-    except TemplateFault as error:
-        return str(error)
-    parts = [content.text] if isinstance(content, Sms) else [content.subject, content.html]
-    if not all(part.strip() for part in parts):
-        return f"its message comes out empty for {message.channel} in {message.language}"
-    return ""
 
 
 @step("release")
