@@ -204,6 +204,7 @@ class World:
     occasions: tuple[dict[str, Any], ...] = ()
     brakes: Mapping[str, BrakeReading] = field(default_factory=dict)
     others: tuple[Campaign, ...] = ()  # configured, and not running today
+    held: tuple[str, ...] = ()  # campaigns on hold
 
     @property
     def touches(self) -> tuple[Touch, ...]:
@@ -320,7 +321,9 @@ def breaches(
         def ask(sql: str, parameters: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
             return connection.execute(sql, parameters).fetchall()
 
-        queries = audit(world.touches, world.policy, world.moment, salt=world.salt, **how)
+        queries = audit(
+            world.touches, world.policy, world.moment, salt=world.salt, held=world.held, **how
+        )
         found = find_breaches(queries, ask)
     return [(one.rule, one.message_id, one.found, one.allowed) for one in found]
 

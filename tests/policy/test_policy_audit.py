@@ -215,6 +215,7 @@ PLANTED = {
     "planned for after it is stale": ("stale", world(), [planned(contact_at=NOW + DAY)]),
     "may leave when it is stale": ("stale", world(), [planned(expires_at=NOW + 2 * DAY)]),
     "planned for before the run": ("stale", world(), [planned(contact_at=NOW - DAY)]),
+    "campaign on hold": ("paused", world(held=("spring",)), [planned()]),
     "campaign ended": (
         "not_running",
         world(campaigns=(campaign(runs={"from": "2026-01-01", "until": "2026-05-11"}),)),
