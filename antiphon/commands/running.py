@@ -143,8 +143,9 @@ def show_day(project: "Project", run_id: str) -> int:
         for line in dict.fromkeys(warnings.read_text(encoding="utf-8").splitlines()):
             click.echo(f"  {line}")
     outbox = project.root / project.configuration.settings.providers.outbox
-    places = {
-        "Rendered messages": outbox / str(record.business_day),
+    written = outbox / str(record.business_day)
+    places = {"Rendered messages": written} if written.exists() else {}
+    places |= {
         "Report": folder / "report.csv",
         "Run log": folder / "run.log",
         "Data quality": folder / "validation",
