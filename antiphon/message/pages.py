@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import DictLoader, Template, TemplateError, nodes, pass_context
 from jinja2.runtime import Context
+from jinja2.visitor import NodeTransformer
 
 from antiphon.errors import AntiphonError
 from antiphon.message.expressions import Survey
@@ -16,6 +17,7 @@ from antiphon.message.plain import Recorder
 from antiphon.message.tagging import Tags
 from antiphon.message.tree import Part, Tree
 
+_WHOLE = "whole"  # no template can use it: check knows no such filter
 CHANNELS = {part: "sms" if part is Part.SMS else "email" for part in Part}
 
 
@@ -88,14 +90,17 @@ class Pages:
                 place.language, self.country, self.currency, self.timezone
             )
         filters = self._formats[place.language].filters()
-        language = TemplateLanguage(
-            DictLoader(sources),
-            filters | {"link": self._link(place, campaign)},
-            html=place.part is Part.HTML,
-            finalize=recorder.finalize if recorder else None,
-        )
-        if recorder and any(_handles_markup(language.parse(text)) for text in sources.values()):
+        filters |= {"link": self._link(place, campaign)}
+        loader, is_html = DictLoader(sources), place.part is Part.HTML
+        if recorder is None:
+            return TemplateLanguage(loader, filters, html=is_html)
+        language = TemplateLanguage(loader, filters, html=is_html, finalize=recorder.finalize)
+        if any(_handles_markup(language.parse(text)) for text in sources.values()):
+            language = _SeeingValues(loader, filters, html=is_html, finalize=recorder.finalize)
             language.filters = {n: recorder.applied(f) for n, f in language.filters.items()}
+            language.filters[_WHOLE] = recorder.whole
+            tests: dict[str, Any] = dict(language.tests)
+            language.tests = {name: recorder.applied(test) for name, test in tests.items()}
         return language
 
     def _compiled(self, place: Place) -> Page | None:
@@ -145,6 +150,23 @@ class Pages:
             return tags.on(whole(address), here | names)
 
         return link
+
+
+class _SeeingValues(TemplateLanguage):
+    """A language that compares what macros printed, not the marks that stand in it."""
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree: nodes.Template = _Compared().visit(super()._parse(source, name, filename))
+        return tree
+
+
+class _Compared(NodeTransformer):
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:  # noqa: N802
+        self.generic_visit(node)
+        sides: list[Any] = [node, *node.ops]
+        for side in sides:
+            side.expr = nodes.Filter(side.expr, _WHOLE, [], [], None, None, lineno=node.lineno)
+        return node
 
 
 def _handles_markup(tree: nodes.Template) -> bool:

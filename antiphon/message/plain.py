@@ -57,17 +57,18 @@ class Recorder:
 
         @wraps(function)
         def apply(*arguments: Any, **named: Any) -> Any:
-            return function(*map(self._whole, arguments), **named)
+            return function(*map(self.whole, arguments), **named)
 
         return apply
 
-    def _whole(self, value: Any) -> Any:
+    def whole(self, value: Any) -> Any:
+        """A value as expressions have to see it: what a macro printed, without marks."""
         if isinstance(value, Markup):
             return Markup(  # noqa: S704 (it was, and values are escaped)
                 MARK.sub(lambda found: escaped(self.values[place_of(found[0])]), str(value))
             )
         if isinstance(value, list | tuple):
-            return list(map(self._whole, value))
+            return list(map(self.whole, value))
         return value
 
     def page_and_text(self, shape: str) -> tuple[str, str]:
