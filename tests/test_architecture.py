@@ -11,7 +11,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PURE = ("campaigns", "audience", "policy", "audit", "message", "response")
-OUTER = ("lake", "ledger", "providers", "sources", "validation", "web", "steps")
+OUTER = (
+    "lake",
+    "ledger",
+    "providers",
+    "sources",
+    "validation",
+    "web",
+    "steps",
+    "dispatch",
+    "guards",
+    "alerts",
+    "sandbox",
+)
 ONLY_IN = {
     "duckdb": ("antiphon/lake/",),
     "sqlalchemy": ("antiphon/ledger/", "antiphon/sources/"),

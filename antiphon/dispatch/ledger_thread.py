@@ -51,7 +51,9 @@ class LedgerThread:
                 result = work()
             except LedgerError as error:
                 over = time.monotonic() - began > PATIENCE_SECONDS
-                if over or self._giving_up.is_set() or not (insist or error.is_temporary):
+                if over:  # then the next call need not wait as long
+                    self._giving_up.set()
+                if self._giving_up.is_set() or not (insist or error.is_temporary):
                     raise
                 if not waited:
                     log.warning("dispatch waits for the ledger: %s", error)

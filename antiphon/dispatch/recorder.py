@@ -50,9 +50,9 @@ class Recorder:
             part, self._waiting = self._waiting[:AT_A_TIME], self._waiting[AT_A_TIME:]
             try:
                 await self.thread.call(self._recording(part), insist=True)
-            except BaseException as error:
+            except Exception as error:  # these stay `sending`: in doubt when their claim runs out
                 self.failure = self.failure or error
-                raise
+                continue
             self.tally.count_all(Counter(outcome.state.value for outcome in part))
 
     def _recording(self, part: list[Outcome]) -> Callable[[], object]:

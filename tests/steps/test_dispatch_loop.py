@@ -383,6 +383,31 @@ def test_an_answer_is_written_down_when_the_ledger_is_back(
         assert made.states() == {"accepted": 5}
 
 
+def test_a_ledger_that_stays_away_leaves_what_was_sent_to_be_found_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_thread, "PATIENCE_SECONDS", 0.2)
+    record = Messages.record
+
+    def fails(self: Messages, *arguments: Any) -> Any:
+        raise LedgerError("no connection")
+
+    account = Scripted(batch_size=1)
+    with scene(tmp_path, account) as made:
+        made.outbox.plan(300)
+        made.outbox.release()
+        monkeypatch.setattr(Messages, "record", fails)
+        with pytest.raises(LedgerError, match="no connection"):
+            made.send()
+        states = made.states()
+        assert len(account.requests) <= states["sending"]
+        monkeypatch.setattr(Messages, "record", record)
+        made.clock.now = NOW + timedelta(hours=1)
+        assert made.send().counts["senders_died"] == states["sending"]
+        assert made.states()["in_doubt"] == states["sending"]
+        assert len(set(account.sent)) == len(account.sent)
+
+
 def test_sigterm_is_passed_on_after_what_was_under_way_is_written_down(tmp_path: Path) -> None:
     account = Scripted(batch_size=1, seconds=0.05)
     came: list[int] = []
@@ -405,6 +430,25 @@ def test_sigterm_is_passed_on_after_what_was_under_way_is_written_down(tmp_path:
         assert came == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_ctrl_c_lets_the_requests_under_way_be_answered(tmp_path: Path) -> None:
+    account = Scripted(batch_size=1, seconds=0.05)
+
+    def interrupts(batch: Sequence[Outgoing], now: datetime) -> list[Outcome]:
+        if len(account.requests) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return accepted(batch, now)
+
+    account.answer = interrupts
+    with scene(tmp_path, account, settings={"accounts": {"first": {"at_once": 1}}}) as made:
+        made.outbox.plan(50)
+        made.outbox.release()
+        with pytest.raises(KeyboardInterrupt):
+            made.send()
+        states = made.states()
+        assert states.keys() == {"accepted", "planned"}
+        assert 1 <= states["accepted"] == len(account.requests) < 50
 
 
 def _dies(made: Any, account: str = "first") -> list[str]:
