@@ -1,11 +1,11 @@
-"""The last look before a message leaves: suppression, consent, and the policy on the real time."""
+"""The last look before a message leaves: holds, suppression, consent, the policy on real time."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from antiphon import keys
 from antiphon.dispatch.judging import Postponed, postponed
-from antiphon.ledger import Message, Outcome
+from antiphon.ledger import HoldKind, Message, Outcome
 from antiphon.project import Project
 from antiphon.states import MessageState
 
@@ -24,11 +24,30 @@ def stopped(
         message_id: Outcome(message_id, MessageState.WITHDRAWN, {"reason": reason})
         for message_id, reason in reasons.items()
     }
+    found |= _held(project, claimed, now)
     asked = [message for message in claimed if message.message_id not in found]
     return found | {
         message_id: _outcome(message_id, told)
         for message_id, told in postponed(project, asked, now).items()
     }
+
+
+def _held(project: Project, claimed: Sequence[Message], now: datetime) -> dict[str, Outcome]:
+    """Messages whose campaign was paused or cancelled after they were claimed."""
+    held = project.ledger.holds.open()
+    found = {}
+    for message in claimed:
+        hold = held.get(message.campaign)
+        if hold is None:
+            continue
+        evidence = {"reason": f"campaign {hold.kind}: {hold.reason}"}
+        if hold.kind is HoldKind.CANCELLED:
+            outcome = Outcome(message.message_id, MessageState.WITHDRAWN, evidence)
+        else:
+            waits = MessageState.PLANNED
+            outcome = Outcome(message.message_id, waits, evidence, not_before=now)
+        found[message.message_id] = outcome
+    return found
 
 
 def _outcome(message_id: str, told: Postponed) -> Outcome:

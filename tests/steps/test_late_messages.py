@@ -174,6 +174,24 @@ def test_two_to_one_person_in_one_batch_leave_one_after_the_other(shop: Shop) ->
     assert moved.not_before == now + 6 * HOUR + timedelta(seconds=1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("paused", MessageState.PLANNED), ("cancelled", MessageState.WITHDRAWN)],
+)
+def test_a_campaign_held_after_the_claim_sends_nothing_more(
+    shop: Shop, kind: str, state: MessageState
+) -> None:
+    them = world(shop)
+    ids = them.plan([Letter("c1", NOW), Letter("c1", NOW, "tips")], NOW)
+    claimed = them.claim(NOW)
+    them.project.ledger.holds.hold("news", kind, "a wrong price", "Ann", NOW)
+    told = {message: one for batch in claimed for message, one in them.look(batch, NOW).items()}
+    news, tips = ids.values()
+    assert told[news].state == state
+    assert told[news].evidence == {"reason": f"campaign {kind}: a wrong price"}
+    assert tips not in told
+
+
 def test_what_leaves_on_time_costs_one_query_and_opens_no_lake(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
