@@ -26,16 +26,11 @@ from antiphon.campaigns.configuration import (
     draft,
     expectations_file,
 )
-from antiphon.campaigns.models import (
-    Campaign,
-    Expectations,
-    Segments,
-    Settings,
-    Sources,
-)
+from antiphon.campaigns.models import Campaign, Expectations, Segments, Sources
 from antiphon.campaigns.places import Path, Positions
 from antiphon.campaigns.rhythm import rhythm_problems
 from antiphon.campaigns.rules import Policy
+from antiphon.campaigns.settings import Settings
 from antiphon.campaigns.touches import touches
 from antiphon.check_accounts import AccountsCheck
 from antiphon.check_conditions import ConditionsCheck

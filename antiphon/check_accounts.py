@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 
 from antiphon.campaigns.complaints import nearest
 from antiphon.campaigns.configuration import SETTINGS
-from antiphon.campaigns.models import Account, Settings
 from antiphon.campaigns.places import Path, Positions
+from antiphon.campaigns.settings import Account, Settings
 from antiphon.errors import Problem
 from antiphon.providers import registry
 

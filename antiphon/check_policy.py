@@ -22,9 +22,10 @@ from antiphon.campaigns.configuration import (
     campaign_file,
     pack_file,
 )
-from antiphon.campaigns.models import LIKED, Campaign, Category, Settings, Sources
+from antiphon.campaigns.models import LIKED, Campaign, Category, Sources
 from antiphon.campaigns.places import Path
 from antiphon.campaigns.rules import Cap, ConsentRule, Exclusion, Policy, Ratio, Sequence
+from antiphon.campaigns.settings import Settings
 from antiphon.check_bounds import bound_faults
 from antiphon.check_conditions import ConditionsCheck
 from antiphon.check_hours import hours_faults

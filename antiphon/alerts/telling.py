@@ -11,7 +11,7 @@ from datetime import timedelta
 from http.client import HTTPException
 
 from antiphon import keys
-from antiphon.campaigns.models import AlertSettings
+from antiphon.campaigns.settings import AlertSettings
 from antiphon.clock import business_day
 from antiphon.dispatch.guards import may_reach
 from antiphon.errors import AntiphonError

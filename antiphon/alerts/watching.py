@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from antiphon.alerts.schedule import daily_hours
 from antiphon.alerts.telling import has_listeners, tell
 from antiphon.campaigns.configuration import SETTINGS, Configuration, draft
-from antiphon.campaigns.models import Settings
+from antiphon.campaigns.settings import Settings
 from antiphon.clock import Clock, business_day, system_clock
 from antiphon.errors import AntiphonError, ConfigError
 from antiphon.files import read_files

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from antiphon.audience.expressions import RELATION
 from antiphon.audience.windows import instant
-from antiphon.campaigns.models import LIKED, Business, Campaign
+from antiphon.campaigns.models import LIKED, Campaign
 from antiphon.campaigns.rules import Brake, ConsentRule, Pause, Policy, PolicyRule
+from antiphon.campaigns.settings import Business
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.moment import Moment
 from antiphon.policy.terms import Terms

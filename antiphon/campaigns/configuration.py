@@ -13,16 +13,10 @@ from antiphon.campaigns.complaints import complaints, nearest, word_spot
 from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.documents import parse
 from antiphon.campaigns.leaks import secrets
-from antiphon.campaigns.models import (
-    Campaign,
-    Expectations,
-    Model,
-    Segments,
-    Settings,
-    Sources,
-)
+from antiphon.campaigns.models import Campaign, Expectations, Model, Segments, Sources
 from antiphon.campaigns.places import Document, Positions, Spot
 from antiphon.campaigns.rules import RULES, Pack, Policy, PolicyRule, Rules
+from antiphon.campaigns.settings import Settings
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles

@@ -1,4 +1,5 @@
-"""Every configuration file, declared once. YAML scalars arrive as text; these types convert them.
+"""Sources, segments, campaigns and expectations, declared once (settings.py and rules.py have the
+other files). YAML scalars arrive as text; these types convert them.
 
 All models are frozen and forbid unknown keys. The JSON Schemas and the configuration reference
 are generated from here, so a field's description is what the marketer reads in the editor.
@@ -11,10 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.campaigns.scalars import (
-    Buckets,
     CellName,
-    Country,
-    Currency,
     DateFormat,
     Day,
     Delimiter,
@@ -23,19 +21,13 @@ from antiphon.campaigns.scalars import (
     EnvironmentName,
     FeatureName,
     Flag,
-    Language,
     Line,
     LongerThanZero,
-    MailAddress,
-    Memory,
     Name,
     Number,
-    OneOrMore,
     Share,
-    SmsSender,
     Text,
     Version,
-    WebAddress,
     Weekdays,
     Weight,
     Whole,
@@ -66,220 +58,6 @@ class Model(BaseModel):
     """Common rules of all configuration models."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-# ---------------------------------------------------------------- config/settings.yaml
-
-
-class Company(Model):
-    """Who speaks: shown in every message (`company` in templates)."""
-
-    name: Line = Field(description="Name of the company")
-    postal_address: Text = Field(description="Postal address, printed in every marketing message")
-    website: WebAddress = Field(description="Address of the web site, with https://")
-    email_from: MailAddress = Field(description="Sender address of e-mail")
-    email_from_name: Line = Field(description="Sender name of e-mail")
-    sms_from: SmsSender = Field(description="Sender number or name of SMS")
-
-
-class Business(Model):
-    """Where and when the company does business."""
-
-    timezone: Zone = Field(description="Business time zone; the business day is a day of it")
-    country: Country = Field(
-        description="Country of customers that have none of their own; region of phone numbers"
-    )
-    languages: tuple[Language, ...] = Field(
-        description="Languages of messages, the first is the fallback", min_length=1
-    )
-    currency: Currency = Field(description="Currency of all amounts")
-
-
-class Retention(Model):
-    """How long each store of the lake keeps what."""
-
-    snapshots: Duration = Field(description="Old snapshots no reader or run has pinned")
-    decisions: Duration = Field(description="Single decisions; older ones become daily counts")
-    quarantine: Duration = Field(description="Quarantined rows")
-    validation: Duration = Field(description="Stored validation results")
-
-
-class LakeSettings(Model):
-    """Where the lake lies and how it is cut."""
-
-    path: Line = Field(default="var/lake", description="Folder of the lake")
-    buckets: Buckets | None = Field(
-        default=None, description="Buckets by customer, a power of two; absent: by size"
-    )
-    memory: Memory = Field(default="4GB", description="Memory limit of the engine")
-    threads: Whole = Field(default=2, ge=1, le=256, description="Threads of the engine")
-    retention: Retention
-
-
-class LedgerSettings(Model):
-    """Where the ledger is."""
-
-    url: Line | None = Field(
-        default=None, description="SQLAlchemy URL without password; absent: SQLite in var/"
-    )
-    url_from: EnvironmentName | None = Field(
-        default=None,
-        description="Environment variable that holds the URL; or NAME_FILE, a file that does",
-    )
-
-
-class ProviderSettings(Model):
-    """Which accounts deliver each channel."""
-
-    email: OneOrMore[Name] = Field(
-        default=("local",),
-        description="Account for e-mail; of several the first that works, for what certainly "
-        "was not sent by one before it",
-    )
-    sms: OneOrMore[Name] = Field(default=("local",), description="Account for SMS; or several")
-    outbox: Line = Field(default="var/outbox", description="Folder of the local provider")
-    allow_list: tuple[Line, ...] = Field(
-        default=(),
-        description="Outside `environment: live` only these are written to, addresses, "
-        "*@domain or numbers; everything else goes to the local outbox",
-    )
-
-
-class WarmUpDays(Model):
-    """What a new sender may send on its first days."""
-
-    from_: Day = Field(alias="from", description="The first day")
-    per_day: tuple[Whole, ...] = Field(
-        min_length=1, description="Messages on the first day, the second, …; then without limit"
-    )
-
-
-class Account(Model):
-    """How one provider is used; the accounts sendgrid, twilio, local and sandbox are there
-    without being declared."""
-
-    uses: Name | None = Field(
-        default=None, description="The provider: a module of antiphon/providers/; absent: its name"
-    )
-    url: WebAddress | None = Field(
-        default=None, description="Another address of its API (a region, a rehearsal)"
-    )
-    secrets: dict[Name, EnvironmentName] = Field(
-        default_factory=dict,
-        description="Environment variable of each secret it needs; absent: the usual ones",
-    )
-    options: dict[Name, Line] = Field(
-        default_factory=dict, description="What this provider alone knows (docs/providers.md)"
-    )
-    batch: Whole = Field(default=1000, ge=1, le=1000, description="Messages a request, at most")
-    at_once: Whole = Field(default=32, ge=1, le=1000, description="Requests at the same time")
-    per_second: Number | None = Field(
-        default=None, gt=0, description="Messages a second, of all dispatchers together"
-    )
-    per_hour: Whole | None = Field(default=None, ge=1, description="Messages in a clock hour")
-    warm_up: WarmUpDays | None = Field(default=None, description="Less on its first days")
-    time_out: Whole = Field(default=30, ge=1, le=600, description="Seconds to wait for an answer")
-
-
-class DoubtSettings(Model):
-    """What becomes of a message of which nobody knows whether it left."""
-
-    grace: LongerThanZero = Field(
-        default=timedelta(days=3), description="So long evidence is waited for"
-    )
-    then: Literal["wait", "sent", "again"] = Field(
-        default="wait",
-        description="Without evidence by then: wait for a person, take it for sent (nobody is "
-        "written to twice), or send it again (somebody may be)",
-    )
-
-
-class DispatchSettings(Model):
-    """How messages leave, and when they stop leaving."""
-
-    in_doubt: DoubtSettings = DoubtSettings()
-    failures: Whole = Field(
-        default=5, ge=1, description="So many failed requests one after the other pause an account"
-    )
-    pause: LongerThanZero = Field(
-        default=timedelta(minutes=5), description="So long; then one request tries again"
-    )
-    refused: Share = Field(
-        default=0.2, description="Share of refused messages that pauses a campaign"
-    )
-    refused_of: Whole = Field(
-        default=100, ge=1, description="Of at least so many answers in the last day"
-    )
-
-
-class SmsSettings(Model):
-    """What an SMS may cost."""
-
-    segments: Whole = Field(
-        default=2, ge=1, le=10, description="`check` warns of templates that take more segments"
-    )
-
-
-class AlertSettings(Model):
-    """Who is told when a run failed, is late or was not released, or an account is paused."""
-
-    email: OneOrMore[MailAddress] | None = Field(default=None, description="Addresses")
-    webhook: WebAddress | None = Field(
-        default=None, description="Gets each alert as JSON; its secret stands in `webhook_from`"
-    )
-    webhook_from: EnvironmentName | None = Field(
-        default=None, description="Environment variable with the address, where it is a secret"
-    )
-    late: LongerThanZero = Field(
-        default=timedelta(hours=2),
-        description="So long after its hour in prefect.yaml a daily run that has not ended is late",
-    )
-
-
-class UtmTags(Model):
-    """Campaign tags on links, for web analytics; {channel}, {campaign}, {category}, {message},
-    {variant} and {language} are filled in."""
-
-    source: Line = Field(description="utm_source")
-    medium: Line = Field(default="{channel}", description="utm_medium")
-    campaign: Line = Field(default="{campaign}", description="utm_campaign")
-    content: Line | None = Field(default=None, description="utm_content; absent: none")
-    domains: tuple[Line, ...] = Field(
-        default=(), description="Further sites whose links are tagged; the company's always are"
-    )
-
-
-class LinkSettings(Model):
-    """Public addresses in messages."""
-
-    base_url: WebAddress = Field(description="Public address of the web server, with https://")
-    key_from: EnvironmentName = Field(
-        default="ANTIPHON_LINK_KEY",
-        description="Environment variable with the key that signs links; or NAME_FILE, a file",
-    )
-    utm: UtmTags | None = Field(default=None, description="Absent: links carry no campaign tags")
-
-
-class Settings(Model):
-    """config/settings.yaml: what belongs to the company and the machine. Never a secret."""
-
-    version: Version = Field(description="Version of this file's format")
-    company: Company
-    business: Business
-    lake: LakeSettings
-    ledger: LedgerSettings = LedgerSettings()
-    environment: Literal["rehearsal", "live"] = Field(
-        default="rehearsal", description="live: real people are written to"
-    )
-    providers: ProviderSettings = ProviderSettings()
-    accounts: dict[Name, Account] = Field(
-        default_factory=dict, description="name: how a provider is used"
-    )
-    dispatch: DispatchSettings = DispatchSettings()
-    sms: SmsSettings = SmsSettings()
-    alerts: AlertSettings = AlertSettings()
-    links: LinkSettings
-    salt: Line = Field(description="Keys the hashes that assign arms; never change it")
 
 
 # ---------------------------------------------------------------- config/sources.yaml

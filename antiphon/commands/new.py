@@ -14,7 +14,7 @@ from antiphon.commands.screen import as_json, at_option, counted, show
 from antiphon.errors import ConfigError, ExitCode, Problem, UserFilesError
 
 if TYPE_CHECKING:
-    from antiphon.campaigns.models import Settings
+    from antiphon.campaigns.settings import Settings
     from antiphon.files import ProjectFiles
     from antiphon.patterns import Pattern
 
@@ -127,7 +127,7 @@ def _texts(pattern: "Pattern", campaign: str, files: "ProjectFiles") -> dict[str
 
 def _settings(files: "ProjectFiles") -> "Settings":
     from antiphon.campaigns.configuration import SETTINGS, draft  # noqa: PLC0415
-    from antiphon.campaigns.models import Settings  # noqa: PLC0415
+    from antiphon.campaigns.settings import Settings  # noqa: PLC0415
 
     drafted = draft(files)
     found = drafted.get(SETTINGS, Settings)

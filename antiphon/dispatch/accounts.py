@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from antiphon.campaigns.models import Account, Settings
+from antiphon.campaigns.settings import Account, Settings
 from antiphon.dispatch.guards import may_reach
 from antiphon.dispatch.ledger_thread import LedgerThread
 from antiphon.dispatch.outcomes import LONGEST_PAUSE, backoff

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from antiphon.campaigns.models import Settings
+from antiphon.campaigns.settings import Settings
 
 ANYBODY_AT = "*@"
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from antiphon.campaigns.models import Account
+from antiphon.campaigns.settings import Account
 from antiphon.clock import business_day
 from antiphon.dispatch.accounts import OpenAccount
 from antiphon.dispatch.ledger_thread import LedgerThread

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-from antiphon.campaigns.models import Settings
+from antiphon.campaigns.settings import Settings
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _REMEMBERED = 4_096

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from jinja2 import TemplateError
 
-from antiphon.campaigns.models import Campaign, Settings
+from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.settings import Settings
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, Problem

@@ -15,7 +15,8 @@ from pkgutil import iter_modules
 from typing import Protocol, cast
 
 from antiphon import providers
-from antiphon.campaigns.models import Account, Model, Settings
+from antiphon.campaigns.models import Model
+from antiphon.campaigns.settings import Account, Settings
 from antiphon.errors import UserFilesError
 from antiphon.providers import Access, Capabilities, Provider
 from antiphon.secrets import read_secret

@@ -8,8 +8,9 @@ from antiphon.audience.conditions import parse, parse_number
 from antiphon.audience.dictionary import Feature
 from antiphon.audience.frame import scan_sql
 from antiphon.audience.policy_inputs import ZONES, expressions, facts, people_sql, reading_sql
-from antiphon.campaigns.models import Business, Campaign
+from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
+from antiphon.campaigns.settings import Business
 from antiphon.campaigns.touches import touches
 from antiphon.entities import ColumnType
 from antiphon.policy.moment import Moment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon.campaigns.models import ProviderSettings, Settings
+from antiphon.campaigns.settings import ProviderSettings, Settings
 from antiphon.dispatch.guards import may_reach
 
 SETTINGS = {

@@ -3,7 +3,7 @@
 import pytest
 from message_fixtures import COMPANY, FEATURES, LINKS, values_of
 
-from antiphon.campaigns.models import Company, Retention, Settings, UtmTags
+from antiphon.campaigns.settings import Company, Retention, Settings, UtmTags
 from antiphon.message.content import Email, Personal, Sms
 from antiphon.message.tagging import Tags
 from antiphon.message.templates import Templates

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.campaigns.configuration import SETTINGS, draft
-from antiphon.campaigns.models import Settings
+from antiphon.campaigns.settings import Settings
 from antiphon.check_accounts import AccountsCheck
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.campaigns.models import Settings
+from antiphon.campaigns.settings import Settings
 from antiphon.errors import UserFilesError
 from antiphon.files import read_files
 from antiphon.providers import registry

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from antiphon.campaigns.models import Settings
+from antiphon.campaigns.settings import Settings
 from antiphon.dispatch import accounts, dispatcher
 from antiphon.providers import (
     Blame,
