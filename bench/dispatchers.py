@@ -159,9 +159,10 @@ def _live_through_one() -> None:
 
 
 def _dispatch(project: Project) -> None:
-    starter = os.getppid()
+    starter, asked = os.getppid(), []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     try:
-        while os.getppid() == starter:
+        while os.getppid() == starter and not asked:
             tally = send_due(project)
             with (project.root / WARNINGS).open("a", encoding="utf-8") as file:
                 file.writelines(f"{line}\n" for line in tally.warnings)

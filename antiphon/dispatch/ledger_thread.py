@@ -36,14 +36,15 @@ class LedgerThread:
         """What `work` returns. Raises LedgerError when it still fails after five minutes, or at
         once where waiting is no use; with `insist` nothing is no use (a disk may be emptied)."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._patiently, work, insist)
+        return await loop.run_in_executor(self._pool, self.patiently, work, insist)
 
     def close(self) -> None:
         """Ends the thread when what was asked for is done."""
         self._giving_up.set()
         self._pool.shutdown(wait=True)
 
-    def _patiently(self, work: Callable[[], Result], insist: bool) -> Result:
+    def patiently(self, work: Callable[[], Result], insist: bool = False) -> Result:
+        """The same from a thread of the caller's: for what only reads, and may overtake."""
         began, pause = time.monotonic(), FIRST_PAUSE
         waited = False
         while True:

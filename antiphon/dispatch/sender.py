@@ -301,11 +301,17 @@ class ChannelSender:
         self, account: OpenAccount, messages: Sequence[Message]
     ) -> tuple[list[Outgoing], list[Outcome]]:
         """Rendered messages, and outcomes of those that may not or cannot leave after all."""
-        stopped = last_look.stopped(self.project, self.channel, messages, self.project.clock())
+        stopped = self._look(messages)
         wanted = [one for one in messages if one.message_id not in stopped]
         in_batches = account.batch_size > 1 and len(wanted) > 1
         ready, failed = self.composer.compose(wanted, in_batches=in_batches)
         return ready, [*stopped.values(), *failed]
+
+    def _look(self, messages: Sequence[Message]) -> dict[str, Outcome]:
+        """The last look, however long the ledger is away; it is as of the moment it answers."""
+        return self.thread.patiently(
+            lambda: last_look.stopped(self.project, self.channel, messages, self.project.clock())
+        )
 
     async def _send_singly(self, unit: Unit, account: OpenAccount) -> None:
         """What one bad message of its batch kept from leaving leaves alone."""
@@ -341,29 +347,33 @@ class ChannelSender:
         self, unit: Unit, account: OpenAccount, batch: list[Outgoing]
     ) -> list[Outgoing]:
         """What of the batch may leave at this moment; the rest has its outcome."""
-        now = self.project.clock()
-        why, again_at = "", now
-        if self.stop.is_set():
-            why = "dispatch was stopped"
-        elif not unit.holds(now):
-            why, again_at = "the claim ran out", now + CLAIMED_AGAIN
-        elif account.is_paused(now) and not unit.is_trial:
-            why = f"account {account.name} was paused"
-            again_at = self.accounts.reopens_at(now)
+        why, again_at = self._hindrance(unit, account)
+        if not why:
+            async with unit.looking:
+                if time.monotonic() - unit.looked > STALE_LOOK_SECONDS:
+                    await self._look_again(unit)
+            why, again_at = self._hindrance(unit, account)  # the ledger may have been away
+        batch = [one for one in batch if one.message_id in unit.begun]
         if why:
             self._settled(unit, [given_back(one.message_id, why, again_at) for one in batch])
             return []
-        async with unit.looking:
-            if time.monotonic() - unit.looked > STALE_LOOK_SECONDS:
-                await self._look_again(unit, now)
-        return [one for one in batch if one.message_id in unit.begun]
+        return batch
 
-    async def _look_again(self, unit: Unit, now: datetime) -> None:
+    def _hindrance(self, unit: Unit, account: OpenAccount) -> tuple[str, datetime]:
+        """Why nothing of the claim may leave now ('': it may), and when it is claimed again."""
+        now = self.project.clock()
+        if self.stop.is_set():
+            return "dispatch was stopped", now
+        if not unit.holds(now):
+            return "the claim ran out", now + CLAIMED_AGAIN
+        if account.is_paused(now) and not unit.is_trial:
+            return f"account {account.name} was paused", self.accounts.reopens_at(now)
+        return "", now
+
+    async def _look_again(self, unit: Unit) -> None:
         """At all messages of the claim that have not left, at once."""
         waiting = [one for one in unit.messages if unit.begun.get(one.message_id) is False]
-        stopped = await asyncio.to_thread(
-            last_look.stopped, self.project, self.channel, waiting, now
-        )
+        stopped = await asyncio.to_thread(self._look, waiting)
         unit.looked = time.monotonic()
         self._settled(unit, [one for one in stopped.values() if one.message_id in unit.begun])
 
