@@ -43,7 +43,7 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"do": "html", "rate": 0.005},
     {"do": "empty", "status": 502, "rate": 0.005, "accepted": True},
 )
-FEW = 300  # planned messages: then some more are planned
+FEW = 150  # planned messages: then some more are planned
 JUMP = timedelta(seconds=20)  # of the clock at each kill, on average: what waits comes round
 SOON = 0.1  # share of kills that may come before the victim's first claim
 LONGEST_WAIT = 0.1  # seconds beyond the moment that is waited for
@@ -68,7 +68,7 @@ class Storm:
     kills_at_work: int = 0  # whose victims left messages behind that were under way
     _counted: int = 0
 
-    def plan(self, emails: int = 2_000, texts: int = 400) -> None:
+    def plan(self, emails: int = 600, texts: int = 100) -> None:
         """More messages, due now, by a run of their own."""
         self.outbox = self.outbox.next_run()
         self.runs.append(self.outbox.run_id)

@@ -37,7 +37,7 @@ LEDGER_URL = "ANTIPHON_LEDGER_URL"
 SETTINGS: Mapping[str, Any] = {
     "ledger": {"url_from": LEDGER_URL},
     "providers": {"email": "sandbox", "sms": "sandbox"},
-    "accounts": {"sandbox": {"batch": 8, "at_once": 3, "time_out": 2}},
+    "accounts": {"sandbox": {"batch": 4, "at_once": 2, "time_out": 2}},
     "dispatch": {"failures": 5, "pause": "1 minute", "in_doubt": {"grace": "30 days"}},
 }
 
