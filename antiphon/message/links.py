@@ -5,20 +5,22 @@ characters of base64. It names one message by its opaque id and nothing of the p
 signature covers key id, purpose and message id, so that a token for one purpose serves no other.
 """
 
-import hmac
+import hashlib
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from itsdangerous import BadData, Signer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.encoding import base64_decode
 
 from antiphon.errors import AntiphonError
 
 _KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 _SHORTEST_KEY = 16
+_BLOCK = 64  # bytes, of SHA-1
 
 
 class Purpose(StrEnum):
@@ -44,8 +46,11 @@ class Links:
     @property
     def fields(self) -> dict[str, object]:
         """By name, as templates see them."""
-        names = ("unsubscribe", "preferences", "web")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "unsubscribe": self.unsubscribe,
+            "preferences": self.preferences,
+            "web": self.web,
+        }
 
     @property
     def headers(self) -> dict[str, str]:
@@ -54,6 +59,23 @@ class Links:
             "List-Unsubscribe": f"<{self.unsubscribe}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
+
+
+class _Mac:
+    """HMAC-SHA1 as itsdangerous signs (RFC 2104), what depends on the key alone worked out once:
+    there are three links a message, and `hmac`'s own copies take three times as long."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_BLOCK, b"\0")  # a derived key is shorter than a block
+        self._inner = hashlib.sha1(bytes(byte ^ 0x36 for byte in block), usedforsecurity=False)
+        self._outer = hashlib.sha1(bytes(byte ^ 0x5C for byte in block), usedforsecurity=False)
+
+    def digest(self, message: bytes) -> bytes:
+        """The 20 bytes."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class LinkSigner:
@@ -78,20 +100,17 @@ class LinkSigner:
             for key_id, secret in keys.items()
             for purpose in Purpose
         }
-        # Three links a message: what depends on the key alone is worked out once.
         self._macs = {
-            purpose: hmac.new(self._signers[self._newest, purpose].derive_key(), digestmod="sha1")
-            for purpose in Purpose
+            purpose: _Mac(self._signers[self._newest, purpose].derive_key()) for purpose in Purpose
         }
 
     def token(self, purpose: Purpose, message_id: str) -> str:
         """A token that `read` turns back into the message's id."""
         return self._signed(purpose, _short(message_id))
 
-    def _signed(self, purpose: Purpose, short: bytes) -> str:
-        mac = self._macs[purpose].copy()
-        mac.update(short)
-        return f"{self._newest}.{short.decode()}.{base64_encode(mac.digest()).decode()}"
+    def _signed(self, purpose: Purpose, short: str) -> str:
+        signature = _base64(self._macs[purpose].digest(short.encode("ascii")))
+        return f"{self._newest}.{short}.{signature}"
 
     def read(self, purpose: Purpose, token: str) -> str:
         """The message id of a token; raises BadToken."""
@@ -118,7 +137,11 @@ class LinkSigner:
         )
 
 
-def _short(message_id: str) -> bytes:
+def _short(message_id: str) -> str:
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError("a message id is 32 hex digits (keys.message_id)")
-    return base64_encode(bytes.fromhex(message_id))
+    return _base64(bytes.fromhex(message_id))
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from antiphon.message.plain import FIXED, MARK, mark, place_of
 
 SEPARATOR = "\x1e"  # no value has a control character (values.clean)
 SHORT = 16  # a constant shorter than this between two slots costs more than it saves
-Context = Mapping[str, object]
+Context = dict[str, object]
 
 
 @dataclass
@@ -129,7 +129,7 @@ class Program:
     def run(self, context: Context) -> str:
         """What the slots write, each with a separator after it."""
         return "".join(
-            self._template.root_render_func(self._template.new_context(dict(context), shared=True))
+            self._template.root_render_func(self._template.new_context(context, shared=True))
         )
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ from antiphon.message.values import (
     CAMPAIGN_FIELDS,
     OCCASION_FIELDS,
     OFFER_FIELDS,
+    Json,
     MessageHeld,
     Record,
     Unsendable,
@@ -42,6 +44,7 @@ BUNDLE_VERSION = 1
 COMPANY_FIELDS = ("name", "postal_address", "website", "email_from", "email_from_name", "sms_from")
 log = logging.getLogger("antiphon.message")
 _ANYTHING_GIVEN = Given()
+_NOTHING = Record({})
 _BLANKS = re.compile("[\u00a0\u202f\u2009]")  # what Babel writes between number and currency
 
 
@@ -277,13 +280,13 @@ class Templates:
     def _context(self, values: Mapping[str, Any], links: Links) -> dict[str, object]:
         cell = values.get("cell", "")
         is_old = isinstance(cell, str)  # as messages had it before cells had values of their own
-        texts = {} if is_old else dict.fromkeys(cell, ColumnType.TEXT)
+        offer, occasion = values.get("offer"), values.get("occasion")
         return {
             "customer": record("customer", values["customer"], self.features),
-            "campaign": record("campaign", values["campaign"], CAMPAIGN_FIELDS),
-            "cell": clean(cell) if is_old else record("cell", cell, texts),
-            "offer": record("offer", values.get("offer", {}), OFFER_FIELDS),
-            "occasion": record("occasion", values.get("occasion", {}), OCCASION_FIELDS),
+            "campaign": _campaign(tuple(values["campaign"].items())),
+            "cell": clean(cell) if is_old else _cell(cell),
+            "offer": record("offer", offer, OFFER_FIELDS) if offer else _NOTHING,
+            "occasion": record("occasion", occasion, OCCASION_FIELDS) if occasion else _NOTHING,
             "links": Record(links.fields),
             "company": self._company,
         }
@@ -378,6 +381,16 @@ class Templates:
         )
         templates.message = bundle["message"]
         return templates
+
+
+@lru_cache(maxsize=256)
+def _campaign(values: tuple[tuple[str, Json], ...]) -> Record:
+    """The same for a million messages."""
+    return record("campaign", dict(values), CAMPAIGN_FIELDS)
+
+
+def _cell(values: Mapping[str, Json]) -> Record:
+    return record("cell", values, dict.fromkeys(values, ColumnType.TEXT)) if values else _NOTHING
 
 
 def _headers(values: Mapping[str, Any], links: Links) -> Mapping[str, str]:

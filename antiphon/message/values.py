@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import orjson
+
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError
 
@@ -153,5 +155,8 @@ def record(root: str, values: Mapping[str, Json], types: Mapping[str, ColumnType
 
 def unpack(values_json: str) -> dict[str, Any]:
     """The stored JSON, as `Templates.render` takes it."""
-    values: dict[str, Any] = json.loads(values_json)
+    try:
+        values: dict[str, Any] = orjson.loads(values_json)
+    except orjson.JSONDecodeError:  # half a character, NaN: Python's reader takes them
+        values = json.loads(values_json)
     return values
