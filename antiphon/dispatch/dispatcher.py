@@ -66,9 +66,12 @@ def _seldom_collected() -> Iterator[None]:
 
 
 def _has_work(project: Project, channel: str) -> bool:
-    messages = project.ledger.messages
-    return bool(messages.due_groups(channel, project.clock())) or bool(
-        messages.in_doubt(channel, limit=1)
+    messages, now = project.ledger.messages, project.clock()
+    grace = project.configuration.settings.dispatch.in_doubt.grace
+    return (
+        bool(messages.due_groups(channel, now))
+        or bool(messages.in_doubt(channel, limit=1, ask_by=now))
+        or bool(messages.in_doubt(channel, limit=1, left_by=now - grace))
     )
 
 
@@ -120,7 +123,9 @@ class _Dispatcher:
         project, tally = self.project, self.tally
         accounts = Accounts(project, channel, self.thread, tally)
         composer = Composer(project, channel, Reader(project))
-        settling = Settling(project, channel, self.thread, accounts, composer, tally)
+        settling = Settling(
+            project, channel, self.thread, accounts, composer, tally, self.stop, self.deadline
+        )
         async with AsyncExitStack() as stack:
             await accounts.open(stack)
             sender = ChannelSender(

@@ -34,7 +34,7 @@ async def _settle(project: Project, channel: str, tally: Tally) -> None:
         async with AsyncExitStack() as stack:
             await accounts.open(stack)
             settling = Settling(project, channel, thread, accounts, composer, tally)
-            await settling.ask()
+            await settling.ask(everything=True)
             await settling.by_policy()
     finally:
         thread.close()

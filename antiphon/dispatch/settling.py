@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from secrets import token_hex
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 from antiphon import keys
 from antiphon.dispatch.accounts import Accounts, OpenAccount
@@ -22,14 +24,17 @@ from antiphon.steps.holder import is_dead
 
 AT_A_TIME = 200
 AT_ONCE = 8  # questions; messages that leave come first
+ASKED_AT_A_TIME = 64  # so many answers at most are lost with a dispatcher that is killed
 MOST = 2_000  # questions of one pass
+# a list may lag behind: what is not found is asked about again at these ages, later every 3 hours
+AGES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 180))
 SENDER_DIED = "the sender died"
 log = logging.getLogger("antiphon.dispatch")
 
 
 @dataclass
 class Settling:
-    """Settles the doubts of one channel."""
+    """Settles the doubts of one channel, until `stop` or the deadline (monotonic)."""
 
     project: Project
     channel: str
@@ -37,45 +42,81 @@ class Settling:
     accounts: Accounts
     composer: Composer
     tally: Tally
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    deadline: float = float("inf")
 
-    async def ask(self) -> None:
-        """What the providers know of messages in doubt."""
+    def _is_over(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.deadline
+
+    async def ask(self, *, everything: bool = False) -> None:
+        """What the providers know of messages in doubt; not of those that were asked about a short
+        while ago, unless `everything` is wanted."""
         accounts = {one.name: one for one in (*self.accounts.opened, self.accounts.local) if one}
         for account in accounts.values():
             if account.provider.capabilities.look_up is not LookUp.NEVER:
-                await self._ask(account)
+                await self._ask(account, everything=everything)
 
-    async def _ask(self, account: OpenAccount) -> None:
-        """Of many doubts not always the same ones: where it begins is chance."""
-        outbox, after = self.project.ledger.messages, token_hex(16)
-        for _ in range(MOST // AT_A_TIME):
-            if not account.is_open(self.project.clock()):
+    async def _ask(self, account: OpenAccount, *, everything: bool) -> None:
+        outbox, after, asked = self.project.ledger.messages, "", 0
+        while everything or asked < MOST:
+            now = self.project.clock()
+            if self._is_over() or not account.is_open(now):
                 return
+            due = None if everything else now
             doubts = await self.thread.call(
-                lambda after=after: outbox.in_doubt(  # type: ignore[misc]
-                    self.channel, account.name, AT_A_TIME, after
+                lambda after=after, due=due: outbox.in_doubt(  # type: ignore[misc]
+                    self.channel, account.name, ASKED_AT_A_TIME, after, ask_by=due
                 )
             )
-            if not doubts and not after:
+            if not doubts:
                 return
-            after = doubts[-1].message_id if doubts else ""
-            await self._settle(account, doubts)
+            after, asked = doubts[-1].message_id, asked + len(doubts)
+            await self._settle(doubts, await self._answers(account, doubts), account)
 
-    async def _settle(self, account: OpenAccount, doubts: Sequence[Message]) -> None:
-        slots = asyncio.Semaphore(AT_ONCE)
+    async def _answers(
+        self, account: OpenAccount, doubts: Sequence[Message]
+    ) -> Mapping[str, Answer | None]:
+        """By message; of those that nobody could be asked about before the end, nothing."""
+        rate = account.rules.per_second
+        spacing = 0.0 if rate is None else 1 / float(rate)
+        slots = asyncio.Semaphore(min(AT_ONCE, account.rules.at_once))
+        answers: dict[str, Answer | None] = {}
 
-        async def asked(message: Message) -> Answer | None:
+        async def asked(number: int, message: Message) -> None:
+            await asyncio.sleep(number * spacing)
             async with slots:
-                return await self._look_up(account, message)
+                answers[message.message_id] = await self._look_up(account, message)
 
-        answers = await asyncio.gather(*map(asked, doubts))
+        asking = asyncio.gather(*(asked(*one) for one in enumerate(doubts)))
+        stopping = asyncio.ensure_future(self.stop.wait())
+        left = None if self.deadline == float("inf") else self.deadline - time.monotonic()
+        ends: set[asyncio.Future[Any]] = {asking, stopping}
+        try:
+            await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        return answers
+
+    async def _settle(
+        self,
+        doubts: Sequence[Message],
+        answers: Mapping[str, Answer | None],
+        account: OpenAccount,
+    ) -> None:
         now, outbox = self.project.clock(), self.project.ledger.messages
         found: list[Outcome] = []
         again: dict[str, str] = {}
-        for message, answer in zip(doubts, answers, strict=True):
-            if answer is None:
+        later: dict[str, datetime] = {}
+        for message in doubts:
+            if message.message_id not in answers:
                 continue
-            if answer.kind in {OutcomeKind.ACCEPTED, OutcomeKind.REFUSED}:
+            answer = answers[message.message_id]
+            if answer is None:
+                later[message.message_id] = _again_at(message, now)
+            elif answer.kind in {OutcomeKind.ACCEPTED, OutcomeKind.REFUSED}:
                 found.append(recorded(answer, account.name, now))
             elif answer.kind is OutcomeKind.TRY_LATER and _is_over(message):
                 again[message.message_id] = self._next_attempt(message)
@@ -86,6 +127,8 @@ class Settling:
             evidence = {"found": "the provider has not got it"}
             tried = await self.thread.call(lambda: outbox.try_again(again, evidence, now))
             self.tally.count("tried_again", tried)
+        if later:
+            await self.thread.call(lambda: outbox.ask_again(later))
 
     async def _look_up(self, account: OpenAccount, message: Message) -> Answer | None:
         now = self.project.clock()
@@ -100,12 +143,13 @@ class Settling:
         """What settings.yaml says of doubts for which no evidence came within the grace."""
         rules = self.project.configuration.settings.dispatch.in_doubt
         outbox, now = self.project.ledger.messages, self.project.clock()
-        after, waiting = "", 0
-        while doubts := await self.thread.call(
-            lambda: outbox.in_doubt(self.channel, None, AT_A_TIME, after)  # noqa: B023
+        after, waiting, left_by = "", 0, now - rules.grace
+        while not self._is_over() and (
+            old := await self.thread.call(
+                lambda: outbox.in_doubt(self.channel, None, AT_A_TIME, after, left_by=left_by)  # noqa: B023
+            )
         ):
-            after = doubts[-1].message_id
-            old = [one for one in doubts if (one.left_at or one.updated_at) + rules.grace <= now]
+            after = old[-1].message_id
             if rules.then == "sent":
                 await self._take_for_sent(old, now)
             elif rules.then == "again":
@@ -143,3 +187,9 @@ def _is_over(message: Message) -> bool:
     """Whether its sender can no longer hand it over: it is gone, or said itself that it does not
     know. A slow one whose claim ran out might still."""
     return SENDER_DIED not in (message.evidence or "") or is_dead(message.claim_holder or "")
+
+
+def _again_at(message: Message, now: datetime) -> datetime:
+    """When to ask again about a message that was not found."""
+    ages = (message.updated_at + age for age in AGES)
+    return next((moment for moment in ages if moment > now), now + AGES[-1])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Engine, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, true, update
 
 from antiphon.errors import LedgerError
 from antiphon.ledger.claiming import Group, claim, due_groups, next_due_at, reroute
@@ -22,6 +22,7 @@ from antiphon.ledger.schema import (
     OPEN,
     PLANNED,
     SENDING,
+    Instant,
     holds,
     message_log,
     messages,
@@ -128,19 +129,48 @@ class Messages:
         return self._sweep([SENDING, lost], values, now)
 
     def in_doubt(
-        self, channel: str, account: str | None = None, limit: int | None = None, after: str = ""
+        self,
+        channel: str,
+        account: str | None = None,
+        limit: int | None = None,
+        after: str = "",
+        *,
+        ask_by: datetime | None = None,
+        left_by: datetime | None = None,
     ) -> list[Message]:
         """Messages of a channel of which nobody knows whether they left, by id.
 
-        Of one account where it is named; at most `limit`, of the ids greater than `after`.
+        Of one account where it is named; at most `limit`, of the ids greater than `after`; those
+        that are to be asked about by `ask_by`, and those that left, if so, by `left_by`.
         """
         query = message_query().where(
             IN_DOUBT, messages.c.channel == channel, messages.c.message_id > after
         )
         if account is not None:
             query = query.where(messages.c.provider == account)
+        if ask_by is not None:
+            again_at = messages.c.claim_expires_at
+            query = query.where(or_(again_at.is_(None), again_at <= ask_by))
+        if left_by is not None:
+            left_at = func.coalesce(messages.c.left_at, messages.c.updated_at)
+            query = query.where(left_at <= left_by)
         with reading(self._engine) as connection:
             return read_messages(connection, query.order_by(messages.c.message_id).limit(limit))
+
+    def ask_again(self, moments: Mapping[str, datetime]) -> None:
+        """Messages in doubt, and from when on they are to be asked about again.
+
+        It tells nothing of the message, so neither log nor lake hear of it.
+        """
+        change = (
+            update(messages)
+            .where(messages.c.message_id == bindparam("told_id"), IN_DOUBT)
+            .values(claim_expires_at=bindparam("told_at", type_=Instant()))
+        )
+        told = [{"told_id": one, "told_at": at} for one, at in sorted(moments.items())]
+        if told:
+            with writing(self._engine) as connection:
+                connection.execute(change, told)
 
     def try_again(self, ids: Mapping[str, str], evidence: Mapping[str, Any], now: datetime) -> int:
         """A new attempt of messages in doubt that certainly did not leave; how many.

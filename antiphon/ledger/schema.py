@@ -185,7 +185,7 @@ messages = Table(
     Column("left_at", Instant),
     Column("updated_at", Instant, nullable=False),
     Column("claim_holder", Text),
-    Column("claim_expires_at", Instant),
+    Column("claim_expires_at", Instant),  # in doubt: nobody asks about it before
     Column("provider", Text),
     Column("provider_id", Text),
     Column("evidence", Text),
