@@ -1,5 +1,6 @@
 """Recording what became of messages: forward only, in batches, each move in the log."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,23 +126,45 @@ def _move(
 ) -> None:
     """Writes down the outcomes of one state where they may follow the present one.
 
-    PostgreSQL gets them as one table. SQLite executes one statement for each of them, bound by
-    the driver itself: SQLAlchemy would bind a thousand longer than SQLite writes them.
+    PostgreSQL gets them as one table. SQLite executes one statement for all that were told alike,
+    as those of a batch were; the driver itself binds it: SQLAlchemy would take longer to bind a
+    thousand than SQLite to write them.
     """
     dialect = connection.dialect
     is_holders = common["holder"] is not None
     if not _before(state, is_holders=is_holders):
         return
-    columns = {name: [read(outcome) for outcome in told] for name, read in TOLD.items()}
     if dialect.name == "postgresql":
+        columns = {name: [read(outcome) for outcome in told] for name, read in TOLD.items()}
         connection.execute(_change_of_table(state, is_holders=is_holders), {**common, **columns})
         return
     store = Instant().process_bind_param
-    columns["told_not_before"] = [store(one.not_before, dialect) for one in told]
     change = _compiled(state, dialect, is_holders=is_holders)
     fixed = {**change.params, **common, "now": store(common["now"], dialect)}
-    each = [columns.get(name) or [fixed[name]] * len(told) for name in change.positiontup or ()]
-    connection.exec_driver_sql(change.string, list(zip(*each, strict=True)))
+    rows = []
+    for (evidence, provider, provider_id, not_before), ids in _alike(told).items():
+        row = {
+            **fixed,
+            "told_ids": json.dumps(ids),
+            "told_evidence": evidence,
+            "told_provider": provider,
+            "told_provider_id": provider_id,
+            "told_not_before": store(not_before, dialect),
+        }
+        rows.append(tuple(row[name] for name in change.positiontup or ()))
+    connection.exec_driver_sql(change.string, rows)
+
+
+Told = tuple[str | None, str | None, str | None, datetime | None]
+
+
+def _alike(told: Sequence[Outcome]) -> dict[Told, list[str]]:
+    """What was told (evidence, provider, its id, not_before) → of which messages."""
+    alike: dict[Told, list[str]] = {}
+    for one in told:
+        key = (as_json(one.evidence), one.provider, one.provider_id, one.not_before)
+        alike.setdefault(key, []).append(one.message_id)
+    return alike
 
 
 TOLD: dict[str, Callable[[Outcome], Any]] = {
@@ -156,8 +179,10 @@ TOLD: dict[str, Callable[[Outcome], Any]] = {
 @lru_cache(maxsize=64)
 def _compiled(state: MessageState, dialect: Dialect, *, is_holders: bool) -> SQLCompiler:
     told = {name: bindparam(name, type_=AsStored()) for name in TOLD}
+    ids = func.json_each(bindparam("told_ids", type_=AsStored())).table_valued("value")
+    mine = messages.c.message_id.in_(select(ids.c.value))
     change = _change(state, told, bindparam("now", type_=AsStored()), is_holders=is_holders)
-    return change.compile(dialect=dialect)
+    return change.where(mine).compile(dialect=dialect)
 
 
 @cache
@@ -168,7 +193,8 @@ def _change_of_table(state: MessageState, *, is_holders: bool) -> Update:
     typed = [column(name, kind) for name, kind in kinds.items()]
     told = func.unnest(*columns).table_valued(*typed, name="told").render_derived()
     now = bindparam("now", type_=Instant())
-    return _change(state, dict(told.c.items()), now, is_holders=is_holders)
+    change = _change(state, dict(told.c.items()), now, is_holders=is_holders)
+    return change.where(messages.c.message_id == told.c.told_id)
 
 
 def _before(state: MessageState, *, is_holders: bool) -> list[MessageState]:
@@ -186,7 +212,7 @@ def _change(
     *,
     is_holders: bool,
 ) -> Update:
-    """The statement that moves messages to `state`, from where they may."""
+    """The statement that moves messages to `state`, from where they may; which, is left open."""
     names: list[ColumnElement[str]] = [
         literal_column(f"'{one}'") for one in _before(state, is_holders=is_holders)
     ]
@@ -209,5 +235,4 @@ def _change(
         values["not_before"] = told["told_not_before"]
     if state in NEVER_LEFT:
         values["left_at"] = None
-    mine = messages.c.message_id == told["told_id"]
-    return update(messages).where(mine, may_move).values(values)
+    return update(messages).where(may_move).values(values)
