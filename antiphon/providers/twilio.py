@@ -1,6 +1,7 @@
-"""Twilio: SMS, one request a message, by the SDK over a pool of connections of our own.
+"""Twilio: SMS, one request a message, over a pool of connections of our own.
 
-The SDK's own asynchronous client waits for ever, replays POSTs when told to retry, and mixes up
+The SDK names address, headers and credentials, and reads errors; it does everything but sending
+itself. Its own asynchronous client waits for ever, replays POSTs when told to retry, and mixes up
 answers without its pool (docs/providers.md): none of that is used.
 """
 
@@ -9,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any, Self
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Annotated, Self
+from urllib.parse import quote, urlencode, urlsplit
 
 import phonenumbers
 from pydantic import AfterValidator, Field
@@ -29,6 +30,7 @@ from antiphon.providers import (
 
 if TYPE_CHECKING:
     from antiphon.providers.transport import Transport
+    from antiphon.providers.twilio_answers import Created
 
 CAPABILITIES = Capabilities(frozenset({"sms"}), 1, LookUp.FOUND, reaches_people=True)
 SECRETS: Mapping[str, str] = {"account": "TWILIO_ACCOUNT_SID", "token": "TWILIO_AUTH_TOKEN"}
@@ -96,7 +98,7 @@ class Twilio:
         from antiphon.providers.transport import Transport  # noqa: PLC0415
 
         access = self._access
-        self._answers = twilio_answers
+        self._answers, self._client = twilio_answers, twilio_client
         url = access.url or URL
         self._transport = Transport(url, access.at_once, access.time_out)
         self._http = twilio_client.PooledClient(self._transport)
@@ -104,6 +106,14 @@ class Twilio:
             access.secrets["account"], access.secrets["token"], http_client=self._http
         )
         self._sdk.api.base_url = url
+        version, account = self._sdk.api.v2010, access.secrets["account"]
+        self._send_url = self._sdk.get_hostname(
+            version.absolute_url(f"/Accounts/{account}/Messages.json")
+        )
+        self._send_headers = {
+            **self._sdk.get_headers("POST", {"Content-Type": twilio_client.FORM}),
+            **twilio_client.authorization(self._sdk.auth),
+        }
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -126,24 +136,35 @@ class Twilio:
                 message.message_id, OutcomeKind.TRY_LATER, "it has expired", retry_at=now
             )
         assert isinstance(message.content, Sms)
-        asked: dict[str, Any] = {
-            "to": message.to,
-            "body": message.content.text,
-            "validity_period": min(left, self._options.longest_validity),
+        asked = {
+            "To": message.to,
+            "Body": message.content.text,
+            "ValidityPeriod": str(min(left, self._options.longest_validity)),
         }
         if self._options.messaging_service:
-            asked["messaging_service_sid"] = self._options.messaging_service
+            asked["MessagingServiceSid"] = self._options.messaging_service
         else:
-            asked["from_"] = message.sender
+            asked["From"] = message.sender
         if self._callback:
-            asked["status_callback"] = (
+            asked["StatusCallback"] = (
                 f"{self._callback}?m={quote(message.message_id, safe='')}{RETRIES}"
             )
         try:
-            created = await self._sdk.messages.create_async(**asked)
+            created = await self._created(urlencode(asked).encode())
         except Exception as error:
             return self._answers.failed(message.message_id, error, now)
         return self._answers.created(message.message_id, created)
+
+    async def _created(self, body: bytes) -> "Created":
+        """As the SDK's `messages.create_async`, request for request and error for error (a test
+        compares them), without the objects it builds for each: a tenth of a message's time."""
+        url = self._send_url
+        answer = await self._http.answer("POST", url, self._send_headers, body)
+        if not 200 <= answer.status < 300:
+            response = self._client.response_of(answer)
+            raise self._sdk.api.v2010.exception("POST", url, response, "Unable to create record")
+        told = answer.data
+        return self._answers.Created(told.get("status"), told.get("sid"), told.get("error_code"))
 
     async def lookup(self, message: Outgoing, since: datetime, now: datetime) -> Outcome | None:
         """Whether Twilio lists a message to that number with that text, made since the claim.

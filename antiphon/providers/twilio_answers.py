@@ -1,7 +1,7 @@
 """What Twilio's answer says of a message: its error codes, and what failed on the way."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from twilio.base.exceptions import TwilioException
 
@@ -49,6 +49,14 @@ MESSAGE = {  # code → why this one is refused, where Twilio's words are not ou
 }
 _FAILED = frozenset({"failed", "undelivered", "canceled"})
 _REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+class Created(NamedTuple):
+    """What Twilio answers about a new message, as far as it matters here."""
+
+    status: str | None
+    sid: str | None
+    error_code: int | str | None
 
 
 def alone(message_id: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 import logging
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,7 +13,7 @@ from twilio.http.response import Response
 
 from antiphon.providers.transport import Answer, Transport
 
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 class NoAnswerOfTwilio(Exception):
@@ -56,18 +57,38 @@ class PooledClient(AsyncHttpClient):  # type: ignore[misc]
         """The answer; raises NotSent, Unclear, or NoAnswerOfTwilio where it is not to be read."""
         sent = dict(headers or {})
         if auth is not None:
-            token = b64encode(":".join(auth).encode()).decode()
-            sent["Authorization"] = f"Basic {token}"
+            sent |= authorization(auth)
         body = None
         if data is not None:
             body = urlencode(data, doseq=True).encode()
-            sent["Content-Type"] = _FORM
+            sent["Content-Type"] = FORM
         query = {name: _text(value) for name, value in (params or {}).items() if value is not None}
-        answer = await self._transport.request(method, uri, sent, body=body, params=query or None)
+        return response_of(await self.answer(method, uri, sent, body, query or None))
+
+    async def answer(
+        self,
+        method: str,
+        uri: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """A JSON object with its status; raises as `request` does."""
+        answer = await self._transport.request(method, uri, headers, body=body, params=params)
         self._date = answer.headers.get("Date", self._date)
         if not answer.is_whole or answer.status == 429 or not isinstance(answer.data, dict):
             raise NoAnswerOfTwilio(answer)
-        return Response(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
+        return answer
+
+
+def authorization(auth: tuple[str, str]) -> dict[str, str]:
+    """The header of user name and password."""
+    return {"Authorization": f"Basic {b64encode(':'.join(auth).encode()).decode()}"}
+
+
+def response_of(answer: Answer) -> Response:
+    """As the SDK reads it."""
+    return Response(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
 
 
 def _text(value: Any) -> str:

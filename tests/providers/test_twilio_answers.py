@@ -75,6 +75,31 @@ def test_a_message_is_asked_for_as_twilios_api_wants_it(server: Server) -> None:
     }
 
 
+@pytest.mark.parametrize("service", [{}, {"messaging_service": "MG" + "2" * 32}])
+def test_the_request_is_the_one_the_sdk_makes(server: Server, service: dict[str, str]) -> None:
+    one = outgoing(7, "sms", expires_at=NOW + timedelta(minutes=30))
+
+    async def by_the_sdk() -> None:
+        async with open_at(server.url, **service) as provider:
+            sender = {"messaging_service_sid": service["messaging_service"]} if service else {}
+            await provider._sdk.messages.create_async(
+                to=one.to,
+                body=one.content.text,  # type: ignore[union-attr]
+                validity_period=1800,
+                status_callback=f"{BASE_URL}/twilio/status?m={7:032x}#rc=3&rp=all",
+                **(sender or {"from_": one.sender}),
+            )
+
+    asyncio.run(by_the_sdk())
+    theirs, their_form = server.seen[-1], form(server)
+    send(server.url, one, **service)
+    ours = server.seen[-1]
+    assert (ours.method, ours.path, form(server)) == (theirs.method, theirs.path, their_form)
+    kept = ("Authorization", "User-Agent", "Accept", "Accept-Charset", "Content-Type")
+    for name in (*kept, "X-Twilio-Client"):
+        assert ours.headers[name] == theirs.headers[name], name
+
+
 def test_options_reach_the_request(server: Server) -> None:
     service = "MG" + "2" * 32
     options = {"messaging_service": service, "callbacks": "no", "longest_validity": "600"}
