@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from antiphon.commands.screen import Row, as_json, at_option, counted, glanced, opened, show
-from antiphon.errors import ExitCode
+from antiphon.errors import ExitCode, UserFilesError
 
 if TYPE_CHECKING:
     from antiphon.ledger import AccountStanding, Hold, Message, OutboxCount
@@ -113,11 +113,9 @@ def age(length: timedelta) -> str:
 @click.option("--channel", type=click.Choice(["email", "sms"]), help="Only of this channel.")
 @click.option("--account", help="Only those that were to leave by this account.")
 @click.option("--ask", is_flag=True, help="Ask the providers now, and do what settings.yaml says.")
-@click.option("--sent", "decision", flag_value="sent", help="They left: count them as sent.")
-@click.option(
-    "--not-sent", "decision", flag_value="not sent", help="Nobody got them: runs decide anew."
-)
-@click.option("--again", "decision", flag_value="again", help="Send them once more.")
+@click.option("--sent", is_flag=True, help="They left: count them as sent.")
+@click.option("--not-sent", is_flag=True, help="Nobody got them: runs decide anew.")
+@click.option("--again", is_flag=True, help="Send them once more.")
 @click.option("--reason", help="How you know; kept with each message.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
@@ -130,7 +128,9 @@ def settle(  # noqa: PLR0917 (click hands its options over)
     channel: str | None,
     account: str | None,
     ask: bool,
-    decision: str | None,
+    sent: bool,
+    not_sent: bool,
+    again: bool,
     reason: str | None,
     yes: bool,
     as_json: bool,
@@ -148,16 +148,35 @@ def settle(  # noqa: PLR0917 (click hands its options over)
     """
     from antiphon.steps.duty import Decision, Doubts  # noqa: PLC0415
 
-    if ask and (decision or ids or campaign or channel or account):
+    given = {Decision.SENT: sent, Decision.NOT_SENT: not_sent, Decision.AGAIN: again}
+    decisions = [one for one, is_given in given.items() if is_given]
+    if len(decisions) > 1:
+        raise click.UsageError(f"Say one of them: {' or '.join(decisions)}.")
+    if ask and (decisions or ids or campaign or channel or account):
         raise click.UsageError("--ask concerns all doubts: give it alone.")
     if ask:
         return _asked(opened(root))
     which = Doubts(frozenset(ids) if ids else None, campaign, channel, account)
-    if decision is None:
+    if not decisions:
         return _listed(glanced(root), which, as_json=as_json)
     if not (reason or "").strip():
         raise click.UsageError("Say how you know: --reason TEXT.")
-    return _settle(glanced(root), which, Decision(decision), str(reason).strip(), is_asked=yes)
+    return _settle(glanced(root), which, decisions[0], str(reason).strip(), is_asked=yes)
+
+
+def _nothing(project: "Project", which: "Doubts", said: str) -> int:
+    """Says so; UserFilesError where a name was given that nobody knows."""
+    from antiphon.steps.duty import known_account, known_campaign  # noqa: PLC0415
+
+    if which.campaign is not None:
+        known_campaign(project, which.campaign)
+    if which.account is not None:
+        known_account(project, which.account)
+    known = {one.message_id for one in project.ledger.messages.several(which.ids or ())}
+    if unknown := sorted((which.ids or frozenset()) - known):
+        raise UserFilesError(f"there is no message {unknown[0]!r}: `antiphon outbox settle`.")
+    click.echo(said)
+    return ExitCode.DONE
 
 
 def _asked(project: "Project") -> int:
@@ -175,8 +194,7 @@ def _listed(project: "Project", which: "Doubts", *, as_json: bool) -> int:
     now = project.clock()
     doubts = which.find(project)
     if not doubts and not as_json:
-        click.echo("Nothing is in doubt.")
-        return ExitCode.DONE
+        return _nothing(project, which, "Nothing is in doubt.")
     shown = doubts if as_json else doubts[:SHOWN]
     rows = [_doubt(one, now) for one in shown]
     title = f"In doubt: {counted(len(doubts), 'message')}"
@@ -202,8 +220,7 @@ def _settle(
 
     doubts = which.find(project)
     if not doubts:
-        click.echo("Nothing of that is in doubt.")
-        return ExitCode.DONE
+        return _nothing(project, which, "Nothing of that is in doubt.")
     if not is_asked:
         warning = " Whoever got the first gets a second." if decision == "again" else ""
         many = counted(len(doubts), "message")

@@ -102,11 +102,21 @@ class _Dispatcher:
             self.project.ledger, self.thread, self.project.clock, this_work(), self.tally
         )
         refusals = Refusals(self.project, self.thread, self.tally)
+        accounts = {
+            channel: Accounts(self.project, channel, self.thread, self.tally)
+            for channel in channels
+        }
         try:
-            ends = await asyncio.gather(
-                *(self._channel(channel, recorder, refusals) for channel in channels),
-                return_exceptions=True,
-            )
+            async with AsyncExitStack() as stack:
+                for one in accounts.values():  # credentials of all, before anything leaves
+                    await one.open(stack)
+                ends = await asyncio.gather(
+                    *(
+                        self._channel(channel, opened, recorder, refusals)
+                        for channel, opened in accounts.items()
+                    ),
+                    return_exceptions=True,
+                )
             await recorder.drained()
             await refusals.check(self.project.clock())
         finally:
@@ -119,34 +129,33 @@ class _Dispatcher:
             if isinstance(end, BaseException):
                 raise end
 
-    async def _channel(self, channel: str, recorder: Recorder, refusals: Refusals) -> None:
+    async def _channel(
+        self, channel: str, accounts: Accounts, recorder: Recorder, refusals: Refusals
+    ) -> None:
         project, tally = self.project, self.tally
-        accounts = Accounts(project, channel, self.thread, tally)
         composer = Composer(project, channel, Reader(project))
         settling = Settling(
             project, channel, self.thread, accounts, composer, tally, self.stop, self.deadline
         )
-        async with AsyncExitStack() as stack:
-            await accounts.open(stack)
-            sender = ChannelSender(
-                project=project,
-                channel=channel,
-                holder=recorder.holder,
-                thread=self.thread,
-                accounts=accounts,
-                composer=composer,
-                recorder=recorder,
-                refusals=refusals,
-                tally=tally,
-                stop=self.stop,
-                deadline=self.deadline,
-            )
-            doubts = asyncio.create_task(_settle(settling))
-            try:
-                await sender.send(doubts)
-            finally:
-                await asyncio.wait([doubts])
-            doubts.result()
+        sender = ChannelSender(
+            project=project,
+            channel=channel,
+            holder=recorder.holder,
+            thread=self.thread,
+            accounts=accounts,
+            composer=composer,
+            recorder=recorder,
+            refusals=refusals,
+            tally=tally,
+            stop=self.stop,
+            deadline=self.deadline,
+        )
+        doubts = asyncio.create_task(_settle(settling))
+        try:
+            await sender.send(doubts)
+        finally:
+            await asyncio.wait([doubts])
+        doubts.result()
 
 
 async def _settle(settling: Settling) -> None:

@@ -1,7 +1,6 @@
 """What became of messages, written down as it comes; answers that come together go together."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -53,7 +52,7 @@ class Recorder:
             except Exception as error:  # these stay `sending`: in doubt when their claim runs out
                 self.failure = self.failure or error
                 continue
-            self.tally.count_all(Counter(outcome.state.value for outcome in part))
+            self.tally.moved(part)
 
     def _recording(self, part: list[Outcome]) -> Callable[[], object]:
         return lambda: self.ledger.messages.record(part, self.clock(), self.holder)

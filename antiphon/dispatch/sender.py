@@ -184,6 +184,7 @@ class ChannelSender:
             await pacing.give_back(self.project, self.thread, account, turn, len(claimed))
         if not claimed:
             return None
+        self.tally.claimed(one.message_id for one in claimed)
         ends_at = claimed[0].claim_expires_at or clock()
         ends = began + ttl.total_seconds()
         begun = dict.fromkeys((one.message_id for one in claimed), False)
@@ -305,6 +306,9 @@ class ChannelSender:
         wanted = [one for one in messages if one.message_id not in stopped]
         in_batches = account.batch_size > 1 and len(wanted) > 1
         ready, failed = self.composer.compose(wanted, in_batches=in_batches)
+        for one in failed:
+            reason = str((one.evidence or {}).get("reason", ""))
+            self.tally.unwritable(wanted[0].campaign, reason)
         return ready, [*stopped.values(), *failed]
 
     def _look(self, messages: Sequence[Message]) -> dict[str, Outcome]:

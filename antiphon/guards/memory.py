@@ -118,7 +118,14 @@ def remembered(project: Project, *, reaches_people: bool) -> Iterator[None]:
 
 
 def require(project: Project) -> None:
-    """Raise LiveSendingRefused where the ledger may have forgotten what was sent."""
+    """Raise LiveSendingRefused where the ledger may have forgotten what was sent, or where the
+    clock is a rehearsal's: hours and expiry would be judged by another day."""
+    if at := project.environment.get("ANTIPHON_AT"):
+        raise LiveSendingRefused(
+            f"nothing is sent to real people as of {at}: with `environment: live` the machine's "
+            "own clock holds.\n  Leave --at (or ANTIPHON_AT) out; to rehearse, write "
+            "`environment: rehearsal` in config/settings.yaml."
+        )
     if reason := doubt(project):
         raise LiveSendingRefused(
             f"nothing is sent to real people: {reason}.\n"

@@ -10,7 +10,7 @@ from antiphon.message.content import Sms
 from antiphon.message.links import Links
 from antiphon.message.packing import Given
 from antiphon.message.sms import foreign, segments
-from antiphon.message.values import OCCASION_FIELDS, OFFER_FIELDS, Unsendable
+from antiphon.message.values import EMPTY, OCCASION_FIELDS, OFFER_FIELDS, Unsendable
 
 if TYPE_CHECKING:
     from antiphon.campaigns.touches import Touch
@@ -35,14 +35,19 @@ _TOKEN = "k1." + "a" * 22 + "." + "a" * 27  # as long as those of message/links.
 def sms_warnings(  # noqa: PLR0917
     templates: Templates, touch: Touch, variant: str, language: str, survey: Survey, given: Given
 ) -> set[Problem]:
-    """Warnings on the SMS of one variant and language."""
+    """Warnings on the SMS of one variant and language; an error where it is too long to be sent."""
     path = f"templates/{survey.entry}"
-    texts = _texts(templates, touch, variant, language, given)
-    if texts is None:
+    tried = _tried(templates, touch, variant, language, given)
+    texts = [one for one in tried if isinstance(one, str)]
+    if not tried:
         return set()
     if not texts:
-        message = f"with sample values the SMS comes out empty in {language!r}"
-        return {Problem(path, 0, 0, message, is_warning=True)}
+        (wrong, *_) = tried
+        assert isinstance(wrong, Unsendable)
+        is_empty = wrong.variable == EMPTY
+        message = f"with sample values the SMS cannot be sent in {language!r}: {wrong.variable}"
+        hint = "" if is_empty else "Write less; a link may tell the rest."
+        return {Problem(path, 0, 0, message, hint=hint, is_warning=is_empty)}
     found = _doubling(templates, survey) if not any(map(_is_other_script, texts)) else set()
     longest = max(texts, key=segments)
     if segments(longest) > templates.sms_segments:
@@ -82,13 +87,13 @@ def _doubling(templates: Templates, survey: Survey) -> set[Problem]:
     return found
 
 
-def _texts(
+def _tried(
     templates: Templates, touch: Touch, variant: str, language: str, given: Given
-) -> list[str] | None:
-    """The SMS of somebody of whom everything is known, and of whom nothing is; None where that
-    cannot be told. Those that come out empty are left out."""
+) -> list[str | Unsendable]:
+    """The SMS of somebody of whom everything is known, and of whom nothing is, or why it cannot
+    be sent; nothing where that cannot be told."""
     link = f"{templates.base_url.rstrip('/')}/u/{_TOKEN}"
-    texts = []
+    tried: list[str | Unsendable] = []
     for is_known in (True, False):
         try:
             made = templates.render(
@@ -96,15 +101,16 @@ def _texts(
                 _sample(templates, touch, given, is_known),
                 Links(link, link, link),
             )
-        except Unsendable:
+        except Unsendable as wrong:
+            tried.append(wrong)
             continue
         except AntiphonError:  # held back for want of a value, or a fault that is told elsewhere
             if is_known:
-                return None
+                return []
             continue
         assert isinstance(made, Sms)
-        texts.append(made.text)
-    return texts
+        tried.append(made.text)
+    return tried
 
 
 def _sample(templates: Templates, touch: Touch, given: Given, is_known: bool) -> dict[str, Any]:

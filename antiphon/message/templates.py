@@ -30,6 +30,7 @@ from antiphon.message.tagging import Tags, tags_of
 from antiphon.message.tree import DEFAULT_VARIANT, PARTS, REQUIRED, Part, Tree
 from antiphon.message.values import (
     CAMPAIGN_FIELDS,
+    EMPTY,
     OCCASION_FIELDS,
     OFFER_FIELDS,
     Json,
@@ -206,7 +207,7 @@ class Templates:
         subject = " ".join(subject.split())
         for part, content in ((Part.SUBJECT, subject), (Part.HTML, html)):
             if not content or content.isspace():
-                raise Unsendable("it comes out empty", self._path(message, variant, language, part))
+                raise Unsendable(EMPTY, self._path(message, variant, language, part))
         return Email(
             subject=subject,
             html=html,
@@ -221,7 +222,7 @@ class Templates:
         """The SMS, unless it says nothing or more than providers take."""
         path = self._path(message, variant, language, Part.SMS)
         if not text:
-            raise Unsendable("it comes out empty", path)
+            raise Unsendable(EMPTY, path)
         if len(text) > LONGEST_SMS:
             raise Unsendable(
                 f"{len(text):,} characters, of {LONGEST_SMS:,} that providers take", path

@@ -50,6 +50,9 @@ class MessageHeld(AntiphonError):
         super().__init__(f"{place}{variable} is null and has no default")
 
 
+EMPTY = "it comes out empty"
+
+
 class Unsendable(MessageHeld):
     """One message came out so that nobody should get it, or no provider would take it."""
 

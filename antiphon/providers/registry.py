@@ -141,7 +141,7 @@ def _secrets(
             f"The account {account_name!r} has no credentials: {', '.join(missing)} not set.\n"
             f"  Set {' and '.join(missing)} in the environment (or NAME_FILE, a file with the "
             f"value), or name other variables below 'accounts: {account_name}: secrets:' in "
-            "config/settings.yaml. Nothing was sent."
+            "config/settings.yaml. Nothing is sent by it."
         )
     for name, value in found.items():
         if not _SECRET.fullmatch(value or ""):

@@ -44,7 +44,7 @@ def dispatch_due(root: Path, clock: Clock) -> Counts:
 
 
 def _warnings(tally: Tally) -> list[str]:
-    lines = list(tally.warnings)
+    lines = tally.remarks
     if expired := tally.counts["expired"]:
         lines.append(
             f"{expired:,} messages expired before anything sent them: they are decided anew. "

@@ -54,6 +54,15 @@ def test_a_new_ledger_sends_nothing_live_before_a_person_confirms_it(project: Pr
     assert doubt(project) == ""
 
 
+def test_a_rehearsed_moment_sends_nothing_to_real_people(project: Project) -> None:
+    confirm(project)
+    rehearsed = {"ANTIPHON_AT": "2026-05-12T10:00+02:00"}
+    at_another = Project(project.root, project.configuration, rehearsed, project.clock)
+    with pytest.raises(LiveSendingRefused, match="as of 2026-05-12T10:00"):
+        send(at_another)
+    send(project)
+
+
 def test_nothing_is_asked_where_nobody_is_reached(project: Project) -> None:
     with remembered(project, reaches_people=False):
         pass

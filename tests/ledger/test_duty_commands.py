@@ -187,3 +187,13 @@ def test_doubts_past_their_grace_are_settled_by_policy_without_sending(shop: Sho
     assert "taken for sent 2" in shop.ask("outbox", "settle", "--ask")
     assert shop.day.states() == {"planned": before["planned"], "accepted": 2}
     assert not (shop.folder / "var" / "outbox").exists()
+
+
+def test_doubts_are_settled_by_one_word_for_what_is_known(shop: Shop) -> None:
+    both = ("outbox", "settle", "--reason", "their log", "--yes")
+    assert "sent or not sent" in shop.ask(*both, "--sent", "--not-sent", code=2)
+    assert "no message 'nonsense'" in shop.ask(*both, "--sent", "nonsense", code=1)
+    said = shop.ask(*both, "--sent", "--campaign", "vip-thank", code=1)
+    assert "no campaign 'vip-thank'" in said
+    assert CAMPAIGN in said
+    assert {shop.ledger.messages.get(one).state for one in shop.doubtful} == {"in_doubt"}

@@ -62,7 +62,14 @@ def test_an_sms_of_too_many_segments_with_sample_values_is_warned_of():
 
 def test_an_sms_that_says_nothing_is_warned_of():
     (found,) = warnings("{% if customer.loyalty_tier == 'gold' %}Hi{% endif %}")
-    assert "comes out empty" in found
+    assert "warning: with sample values the SMS cannot be sent in 'de': it comes out empty" in found
+
+
+def test_an_sms_that_is_too_long_for_everybody_is_an_error():
+    templates = templates_of({"hello/sms.j2": "a" * 2_000}, ("de",))
+    (found,) = templates.check(campaign_of(channels=["sms"]))
+    assert not found.is_warning
+    assert "cannot be sent in 'de': 2,000 characters, of 1,600 that" in found.message
 
 
 # ---------------------------------------------------------------- texts that nobody should get

@@ -20,8 +20,11 @@ from dispatch_scene import (
 from antiphon import keys
 from antiphon.clock import clock_from
 from antiphon.dispatch import ledger_thread, sender
+from antiphon.dispatch.composing import Composer
 from antiphon.errors import LedgerError, UserFilesError
+from antiphon.ledger import Message
 from antiphon.ledger.messages import Messages
+from antiphon.message.values import Unsendable
 from antiphon.providers import BATCH_REFUSED, Blame, LookUp, Outcome, OutcomeKind, Outgoing
 from bench.outbox import NOW
 
@@ -151,7 +154,7 @@ def test_a_short_429_is_waited_for_within_the_pass(tmp_path: Path) -> None:
     with scene(tmp_path, account, clock=clock_from(NOW)) as made:
         made.outbox.plan(5)
         made.outbox.release()
-        assert made.send().result() == {"planned": 5, "accepted": 5}
+        assert made.send().result() == {"accepted": 5}
 
 
 def test_an_account_without_credit_is_paused_and_its_messages_wait(tmp_path: Path) -> None:
@@ -286,7 +289,9 @@ def test_a_rehearsal_with_nobody_to_reach_opens_no_account_that_reaches_people(
         assert made.states() == {"accepted": 3}
 
 
-def test_missing_credentials_are_told_before_anything_is_claimed(tmp_path: Path) -> None:
+def test_missing_credentials_are_told_before_anything_leaves_by_any_channel(
+    tmp_path: Path,
+) -> None:
     settings = {"providers": {"email": "sendgrid", "allow_list": ["*@example.com"]}}
     other = Scripted(channel="sms")
     with scene(tmp_path, other, settings=settings) as made:
@@ -295,7 +300,32 @@ def test_missing_credentials_are_told_before_anything_is_claimed(tmp_path: Path)
         made.outbox.release()
         with pytest.raises(UserFilesError, match="SENDGRID_API_KEY"):
             made.send()
-        assert made.states() == {"planned": 3, "accepted": 2}
+        assert made.states() == {"planned": 5}
+        assert other.requests == []
+
+
+def test_what_cannot_be_written_is_told_by_campaign_with_its_reason(tmp_path: Path) -> None:
+    account = Scripted()
+    with scene(tmp_path, account) as made:
+        made.outbox.plan(3, campaign="may")
+        made.outbox.plan(2, campaign="june", first=10)
+        made.outbox.release()
+        written = Composer.outgoing
+
+        def without_june(self: Composer, message: Message, *, in_batches: bool = False) -> Outgoing:
+            if message.campaign == "june":
+                raise Unsendable("2,000 characters", "june/sms.j2")
+            return written(self, message, in_batches=in_batches)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Composer, "outgoing", without_june)
+            tally = made.send()
+        assert tally.result() == {"accepted": 3, "withdrawn": 2}
+        (line,) = tally.remarks
+        assert line.startswith(
+            "june: 2 messages could not be written and were withdrawn: "
+            "templates/june/sms.j2: 2,000 characters."
+        )
 
 
 def test_a_rate_holds_for_requests_one_after_the_other(tmp_path: Path) -> None:
