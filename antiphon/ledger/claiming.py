@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, exists, func, literal, select, update
@@ -98,9 +99,12 @@ def claim(  # noqa: PLR0917 (who, what, when: in the order of Messages.claim)
     }
     with writing(engine) as connection:
         done = move_or_undo(connection, picked, values, now)
+        if not done.messages:
+            return []
         claimed = message_query().where(messages.c.revision == done.revision)
-        by_time = claimed.order_by(messages.c.not_before, messages.c.message_id)
-        return read_messages(connection, by_time) if done.messages else []
+        # sorted here: the database would sort whole rows
+        by_time = attrgetter("not_before", "message_id")
+        return sorted(read_messages(connection, claimed), key=by_time)
 
 
 def reroute(engine: Engine, ids: Collection[str], account: str, holder: str) -> int:

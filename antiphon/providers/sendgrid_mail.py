@@ -230,7 +230,7 @@ def _check_subject(content: Personal) -> None:
         return
     for place in within:
         marker, value = content.skeleton.markers[place], content.values[place]
-        if _UNSAFE.search(value):
+        if _is_unsafe(value):
             raise Unfit("its subject holds a control character")
         rest = rest.replace(marker, value)
     if not rest.strip():
@@ -244,11 +244,22 @@ def _in_subject(skeleton: Skeleton) -> tuple[int, ...]:
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if name.lower() in _RESERVED or not _HEADER.fullmatch(name):
+        if not _may_be_header(name):
             raise Unfit("a header SendGrid does not take")
-        if _UNSAFE.search(value):
+        if _is_unsafe(value):
             raise Unfit("a header with a control character")
     return headers if isinstance(headers, dict) else dict(headers)
+
+
+@lru_cache(maxsize=64)
+def _may_be_header(name: str) -> bool:
+    return name.lower() not in _RESERVED and _HEADER.fullmatch(name) is not None
+
+
+def _is_unsafe(text: str) -> bool:
+    if text.isascii() and text.isprintable():  # most are
+        return False
+    return _UNSAFE.search(text) is not None
 
 
 def mailable(address: str) -> str | None:
