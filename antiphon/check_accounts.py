@@ -10,12 +10,12 @@ from pydantic_core import ErrorDetails
 
 from antiphon.campaigns.complaints import nearest
 from antiphon.campaigns.configuration import SETTINGS
+from antiphon.campaigns.models import CHANNELS
 from antiphon.campaigns.places import Path, Positions
 from antiphon.campaigns.settings import Account, Settings
 from antiphon.errors import Problem
 from antiphon.providers import registry
 
-CHANNELS = ("email", "sms")
 _OURS = ("127.0.0.1", "localhost", "::1")
 _ALLOWED = re.compile(
     r"\*@[^@\s*]+\.[^@\s*]+|[^@\s*]+@[^@\s*]+\.[^@\s*]+|\+?[0-9][0-9 ()/.-]{4,24}"

@@ -7,7 +7,7 @@ are generated from here, so a field's description is what the marketer reads in 
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -36,6 +36,7 @@ from antiphon.campaigns.scalars import (
 
 Category = Literal["promo", "lifecycle", "service"]
 Channel = Literal["email", "sms"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 OnFailure = Literal["quarantine", "warn", "stop"]
 ColumnTypeName = Literal["text", "integer", "number", "money", "boolean", "day", "instant"]
 

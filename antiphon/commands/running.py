@@ -134,8 +134,9 @@ def show_day(project: "Project", run_id: str) -> int:
         click.echo(f"Messages: {states}.")
         if later := counts[MessageState.PLANNED.value]:
             click.echo(
-                f"{later:,} wait for their hour: a Prefect worker sends them then, or "
-                "`antiphon dispatch` every few minutes. What has not left in time expires."
+                f"{later:,} wait for their hour, or for an account that is paused or full "
+                "(`antiphon outbox`): a Prefect worker sends them then, or `antiphon dispatch` "
+                "every few minutes. What has not left in time expires."
             )
     warnings = folder / WARNINGS
     if warnings.exists():
@@ -204,13 +205,19 @@ def dispatch(root: Path | None) -> int:
 
     Examples: antiphon dispatch, antiphon dispatch --at 2026-05-15T08:05+02:00
     """
+    from antiphon.campaigns.models import CHANNELS  # noqa: PLC0415
     from antiphon.steps.dispatch import dispatch_due  # noqa: PLC0415
 
     project = opened(root)
     log_to_screen()
     counts = dispatch_due(project.root, project.clock)
     told = [f"{number:,} {words}" for name, words in OF_DISPATCH if (number := counts.get(name))]
-    click.echo(f"Messages: {', '.join(told)}." if told else "Nothing is due.")
+    if told:
+        click.echo(f"Messages: {', '.join(told)}.")
+    elif any(project.ledger.messages.due_groups(one, project.clock()) for one in CHANNELS):
+        click.echo("Nothing left: what is due waits for an account. antiphon outbox")
+    else:
+        click.echo("Nothing is due.")
     if counts.keys() & {"planned", "in_doubt", "senders_died"}:
         click.echo("What waits or is in doubt: antiphon outbox")
     return ExitCode.DONE

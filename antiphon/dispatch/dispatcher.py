@@ -6,12 +6,13 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from antiphon.campaigns.models import CHANNELS
 from antiphon.dispatch.accounts import Accounts
 from antiphon.dispatch.composing import Composer
 from antiphon.dispatch.ledger_thread import LedgerThread
@@ -26,7 +27,6 @@ from antiphon.providers.registry import capabilities_of
 from antiphon.steps.holder import is_dead, this_work
 from antiphon.steps.reading import Reader
 
-CHANNELS = ("email", "sms")
 LONGEST = timedelta(minutes=30)  # of a pass; what is then still due leaves with the next one
 SELDOM = 70_000  # objects more than before
 log = logging.getLogger("antiphon.dispatch")
@@ -75,7 +75,7 @@ def _has_work(project: Project, channel: str) -> bool:
     )
 
 
-def _reaches_people(project: Project, channels: list[str]) -> bool:
+def _reaches_people(project: Project, channels: Sequence[str]) -> bool:
     settings = project.configuration.settings
     names = {name for channel in channels for name in getattr(settings.providers, channel)}
     return any(capabilities_of(settings, name).reaches_people for name in names)
@@ -91,13 +91,13 @@ class _Dispatcher:
     thread: LedgerThread = field(default_factory=LedgerThread)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def work(self, channels: list[str]) -> None:
+    async def work(self, channels: Sequence[str]) -> None:
         """All channels at once; the first error of any, when all have ended."""
         with _Signals(self.stop) as signals:
             await _to_the_end(self._channels(channels), self.stop)
         signals.pass_on()
 
-    async def _channels(self, channels: list[str]) -> None:
+    async def _channels(self, channels: Sequence[str]) -> None:
         recorder = Recorder(
             self.project.ledger, self.thread, self.project.clock, this_work(), self.tally
         )

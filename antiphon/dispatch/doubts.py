@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from antiphon.campaigns.models import CHANNELS
 from antiphon.dispatch.accounts import Accounts
 from antiphon.dispatch.composing import Composer
 from antiphon.dispatch.ledger_thread import LedgerThread
@@ -11,8 +12,6 @@ from antiphon.dispatch.tally import Tally
 from antiphon.project import Project
 from antiphon.steps.holder import is_dead
 from antiphon.steps.reading import Reader
-
-CHANNELS = ("email", "sms")
 
 
 def settle_doubts(project: Project) -> Tally:

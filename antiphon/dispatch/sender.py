@@ -215,10 +215,13 @@ class ChannelSender:
         for account in self.accounts.opened if waiting else ():
             if account.is_open(now):
                 continue
-            why = account.reason if account.full_until is None else "its hour or its day is full"
+            until = f"{account.opens_at:%Y-%m-%d %H:%M:%S} UTC"
+            why = f"until {until}: {account.reason}"
+            if account.full_until is not None:
+                why = f"whose hour or day is full; it is asked again at {until}"
             self.tally.warn(
                 f"{self.channel}: {waiting:,} messages or more wait for account {account.name} "
-                f"until {account.opens_at:%Y-%m-%d %H:%M:%S} UTC: {why}"
+                f"{why}"
             )
 
     async def _sleep_until(self, moment: datetime) -> None:

@@ -14,6 +14,7 @@ import dns.resolver
 from antiphon.alerts.schedule import next_hour
 from antiphon.alerts.telling import has_listeners, try_out
 from antiphon.alerts.watching import troubles
+from antiphon.campaigns.models import CHANNELS
 from antiphon.check import check
 from antiphon.clock import Clock, system_clock
 from antiphon.errors import AntiphonError
@@ -24,7 +25,6 @@ from antiphon.project import Project
 from antiphon.providers.registry import account, capabilities_of, kind_of, open_account
 from antiphon.secrets import read_secret
 
-CHANNELS = ("email", "sms")
 SELECTORS = ("s1", "s2")  # of SendGrid's domain authentication
 OLD_BACKUP = timedelta(days=2)
 PROBE_SECONDS = 30

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from antiphon.campaigns.conversions import Calendar
-from antiphon.campaigns.models import Category, Channel
+from antiphon.campaigns.models import Category
 from antiphon.campaigns.rules import Cap, Gap
 from antiphon.policy.columns import (
     FOREVER,
@@ -35,7 +35,6 @@ from antiphon.policy.moment import MICROSECOND
 from antiphon.policy.refusals import Refusals
 from antiphon.policy.setting import Setting
 
-CHANNELS: tuple[Channel, ...] = get_args(Channel)
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 Wholes = npt.NDArray[np.int64]
 

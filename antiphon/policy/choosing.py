@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from antiphon.campaigns.models import CHANNELS
 from antiphon.policy.arbitration import arbitrate
 from antiphon.policy.arms import Arms, is_control
 from antiphon.policy.candidates import Candidates, Chosen, RuleNames
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import Indices, nullable_numbers, numbered, texts
 from antiphon.policy.decisions import Extras
 from antiphon.policy.kinds import Kind

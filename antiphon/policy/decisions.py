@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from antiphon.campaigns.models import CHANNELS
 from antiphon.policy.arms import is_control
 from antiphon.policy.candidates import Candidates, Chosen
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.cells import Cells
 from antiphon.policy.columns import FOREVER, INSTANT, Indices, Instants, one_of, same, texts
 from antiphon.policy.occasions import Occasions

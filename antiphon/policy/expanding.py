@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from antiphon.campaigns.models import CHANNELS
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.arms import Arms
 from antiphon.policy.asked import Asked
 from antiphon.policy.brakes import BrakeReading, stops
 from antiphon.policy.candidates import OPEN, Candidates, Chosen, RuleNames
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import (
     NEVER,
     Bools,

@@ -9,9 +9,9 @@ a rule asks for something recent before the message, a ratio or a sequence, it s
 import numpy as np
 
 from antiphon.campaigns.conversions import Calendar
+from antiphon.campaigns.models import CHANNELS
 from antiphon.campaigns.touches import Touch
 from antiphon.policy.candidates import Candidates, Chosen
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import FOREVER, Bools, Instants
 from antiphon.policy.contacts import Contacts
 from antiphon.policy.expanding import times_for

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from antiphon.campaigns.models import LIKED, Campaign, Channel
+from antiphon.campaigns.models import CHANNELS, LIKED, Campaign, Channel
 from antiphon.campaigns.rules import ConsentRule, SuppressRule
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import Bools, Codes, Indices, flags, numbered, positions, texts
 from antiphon.policy.counters import NO_COUNTER, Counters
 from antiphon.policy.rules import Rule

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from antiphon.campaigns.models import CHANNELS
 from antiphon.campaigns.rules import Cap, Gap
 from antiphon.policy.candidates import OPEN, Candidates, Chosen, RuleNames
-from antiphon.policy.caps import CHANNELS, CapRule
+from antiphon.policy.caps import CapRule
 from antiphon.policy.chain_limits import ChainRule
 from antiphon.policy.columns import Indices
 from antiphon.policy.contacts import Contacts

@@ -8,13 +8,13 @@ from enum import StrEnum
 
 from antiphon import keys
 from antiphon.campaigns.complaints import nearest
+from antiphon.campaigns.models import CHANNELS
 from antiphon.errors import UserFilesError
 from antiphon.ledger import Message, Outcome
 from antiphon.project import Project
 from antiphon.states import MessageState
 
 AT_A_TIME = 1_000
-CHANNELS = ("email", "sms")
 
 
 def this_person() -> str:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from antiphon import keys
 from antiphon.audit.auditor import audit
 from antiphon.audit.queries import find_breaches
-from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.models import CHANNELS, Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.entities import CONSENTS, CONTACTS, ColumnType, Entity
 from antiphon.policy.brakes import BrakeReading
-from antiphon.policy.caps import CATEGORIES, CHANNELS
+from antiphon.policy.caps import CATEGORIES
 from antiphon.policy.chance import keyed_numbers
 from antiphon.policy.decide import judge
 from antiphon.policy.moment import Moment

@@ -347,7 +347,7 @@ def test_an_hour_that_is_full_is_left_to_the_next_account_or_waited_for(tmp_path
         made.outbox.release()
         tally = made.send()
         assert made.states() == {"accepted": 100, "planned": 150}
-        assert any("its hour or its day is full" in line for line in tally.warnings)
+        assert any("whose hour or day is full" in line for line in tally.warnings)
         made.clock.now = NOW + 60 * MINUTE
         made.send()
         assert made.states() == {"accepted": 200, "planned": 50}

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.models import CHANNELS, Campaign
 from antiphon.campaigns.rules import Costs, Policy
 from antiphon.campaigns.touches import Touch
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import Bools, instants, positions, texts, whole_numbers
 from antiphon.policy.moment import Moment
 from antiphon.policy.rules import Outcome, Rule

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from antiphon.campaigns.conversions import Calendar
-from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.models import CHANNELS, Campaign
 from antiphon.campaigns.rules import Cap
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.columns import (
     FOREVER,
     Bools,

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.models import CHANNELS, Campaign
 from antiphon.campaigns.rules import Policy, PolicyRule
-from antiphon.policy.caps import CHANNELS
 from antiphon.policy.chance import Numbers
 from antiphon.policy.columns import (
     INSTANT,
