@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from antiphon.dispatch.doubts import settle_doubts
 from antiphon.ledger import Message
 from antiphon.sandbox import journal
 from antiphon.sandbox.process import SandboxProcess, started
@@ -39,16 +40,22 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"do": "fail", "status": 503, "rate": 0.01},
     {"do": "drop", "rate": 0.01},
     {"do": "drop", "rate": 0.01, "accepted": True},
-    {"do": "cut", "rate": 0.01, "accepted": True},
+    {"do": "cut", "rate": 0.01, "accepted": True, "api": "twilio"},
+    {"do": "cut", "rate": 0.01, "accepted": True, "api": "sendgrid", "status": 202},
     {"do": "html", "rate": 0.005},
     {"do": "empty", "status": 502, "rate": 0.005, "accepted": True},
 )
+KILLS = 52  # of a storm in CI: of four, more than two hundred
 FEW = 150  # planned messages: then some more are planned
 JUMP = timedelta(seconds=20)  # of the clock at each kill, on average: what waits comes round
 SOON = 0.1  # share of kills that may come before the victim's first claim
 LONGEST_WAIT = 0.1  # seconds beyond the moment that is waited for
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
+LOOK_SECONDS = 0.005
+PAUSED = timedelta(minutes=1)  # nobody at work: their account may be paused so long
+LAST_LOOK = timedelta(days=1)
 DONE_SECONDS = 120.0
+UNDER_WAY = frozenset({"planned", "sending"})
 LEFT = frozenset({MessageState.ACCEPTED, MessageState.IN_DOUBT})
 
 
@@ -66,7 +73,7 @@ class Storm:
     planned: list[str] = field(default_factory=list)
     kills: int = 0
     kills_at_work: int = 0  # whose victims left messages behind that were under way
-    _counted: int = 0
+    _counted: int = 0  # people so far
 
     def plan(self, emails: int = 600, texts: int = 100) -> None:
         """More messages, due now, by a run of their own."""
@@ -84,37 +91,53 @@ class Storm:
             self._counted += number
         self.outbox.release()
 
-    def kill(self, times: int, at_once: int) -> None:
+    def kill(self, at_work: int, at_once: int, seconds: float = 300.0) -> None:
+        """Kill until so many kills left messages behind that were under way.
+
+        Raises AssertionError after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while self.kills_at_work < at_work:
+            assert time.monotonic() < deadline, (self.kills_at_work, self.kills, self.states())
+            self.kill_some(1, at_once)
+
+    def kill_some(self, times: int, at_once: int = 1) -> None:
         """So many kills, each at a random moment, with `at_once` dispatchers at work."""
-        for number in range(times):
-            if number % 4 == 0 and self.outbox.states().get("planned", 0) < FEW:
+        for _ in range(times):
+            if self.states().get("planned", 0) < FEW:
                 self.plan()
             while len(self.dispatchers.alive) < at_once:
                 self.dispatchers.start()
             victim = self.chance.choice(self.dispatchers.alive)
             if self.chance.random() >= SOON:
-                self.wait_until_at_work(victim)
+                if not self.wait_until_at_work(victim):
+                    self.clock.jump(PAUSED)
                 self.wait_for_requests(self.chance.choice((0, 0, 1, 2, 8)))
             time.sleep(LONGEST_WAIT * self.chance.random() ** 2)
             self.kill_one(victim)
             self.clock.jump(2 * JUMP * self.chance.random())
 
-    def wait_until_at_work(self, pid: int) -> None:
-        """Returns when the dispatcher holds messages, or as if it did."""
+    def states(self) -> dict[str, int]:
+        """State → messages."""
+        return self.outbox.states()
+
+    def wait_until_at_work(self, pid: int) -> bool:
+        """Whether the dispatcher holds messages, now or soon."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._holds(pid) and time.monotonic() < deadline:
-            time.sleep(0.002)
+        while time.monotonic() < deadline:
+            if self._holds(pid):
+                return True
+            time.sleep(LOOK_SECONDS)
+        return False
 
     def wait_for_requests(self, number: int) -> None:
-        """Returns when the sandbox has accepted so many more, or after a while."""
-        deadline = time.monotonic() + PATIENCE_SECONDS / 5
-        before = self._lines()
-        while self._lines() < before + number and time.monotonic() < deadline:
-            time.sleep(0.002)
-
-    def _lines(self) -> int:
+        """Returns when the sandbox has accepted so many more, or after a moment."""
+        deadline = time.monotonic() + PATIENCE_SECONDS / 10
         with (self.sandbox.folder / journal.JOURNAL).open("rb") as file:
-            return sum(1 for _ in file)
+            file.seek(0, os.SEEK_END)
+            while number > 0 and time.monotonic() < deadline:
+                number -= file.read().count(b"\n")
+                time.sleep(LOOK_SECONDS)
 
     def _holds(self, pid: int) -> bool:
         holders = self.outbox.project.ledger.messages.holders()
@@ -137,18 +160,19 @@ class Storm:
         """Nothing fails any more: what is planned leaves, and what is in doubt is looked up."""
         self.fail()
         deadline = time.monotonic() + DONE_SECONDS
-        rounds = 0  # with nothing on its way: in the last ones only doubts are settled
-        while rounds < 2:
-            assert time.monotonic() < deadline, self.outbox.states()
-            self.clock.jump(timedelta(minutes=5))  # beyond every claim, pause and back-off
+        while (states := self.states()).keys() & UNDER_WAY or self.dispatchers.alive:
+            assert time.monotonic() < deadline, states
+            self.clock.jump(timedelta(minutes=6))  # beyond every claim, pause and back-off
             while len(self.dispatchers.alive) < at_once:
                 self.dispatchers.start()
             before: dict[str, int] = {}
-            while before != (before := self.outbox.states()):
-                time.sleep(0.4)
+            while states.keys() & UNDER_WAY and states != before:
+                time.sleep(0.5)
+                before, states = states, self.states()
             for pid in list(self.dispatchers.alive):  # one that sleeps sees no jump
                 self.dispatchers.kill(pid, signal.SIGTERM)
-            rounds = rounds + 1 if not before.keys() & {"planned", "sending"} else 0
+        self.clock.jump(LAST_LOOK)
+        settle_doubts(self.outbox.project)
 
     def messages(self) -> list[Message]:
         """All of them, every attempt."""
@@ -204,7 +228,9 @@ def storm(
     try:
         outbox = make_outbox(root, clock, SETTINGS, environment=os.environ)
         with herd(root, clock, claims_late=claims_late) as dispatchers:
-            yield Storm(outbox, sandbox, clock, dispatchers, name, random.Random(name))
+            chance = random.Random(name)
+            people = chance.randrange(90) * 1_000_000  # a text is looked up by its number
+            yield Storm(outbox, sandbox, clock, dispatchers, name, chance, _counted=people)
         outbox.project.ledger.close()
     finally:
         for one, value in before.items():

@@ -2,9 +2,9 @@
 
     python -m bench.dispatchers ROOT BEGAN
 
-For each line on its standard input it starts one and answers with its process id. They send until
-they are killed, or until their starter is gone. What they raise is left in ROOT/errors, what they
-warn of in ROOT/warnings.txt.
+It says when it is ready. For each line on its standard input it then starts one and answers with
+its process id. They send until they are killed, or until their starter is gone. What they raise is
+left in ROOT/errors, what they warn of in ROOT/warnings.txt.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from bench.outbox import NOW, make_outbox
 
 CLOCK, ERRORS, WARNINGS = "clock", "errors", "warnings.txt"
 PAUSE_SECONDS = 0.02  # between passes that found nothing
+STOP_SECONDS = 60.0  # a dispatcher that was asked to stop is gone by then
 CLAIMS_LATE = "--claims-late"
 LEDGER_URL = "ANTIPHON_LEDGER_URL"
 SETTINGS: Mapping[str, Any] = {
@@ -74,20 +75,29 @@ class Herd:
     def start(self) -> int:
         """The process id of one more."""
         assert self.parent.stdin is not None
-        assert self.parent.stdout is not None
         self.parent.stdin.write("\n")
         self.parent.stdin.flush()
-        self.alive.append(int(self.parent.stdout.readline()))
+        self.alive.append(int(self.told()))
         return self.alive[-1]
+
+    def told(self) -> str:
+        """The next line of the warm process."""
+        assert self.parent.stdout is not None
+        line = self.parent.stdout.readline()
+        assert line, "the warm process is gone"
+        return line
 
     def kill(self, pid: int, by: signal.Signals = signal.SIGKILL) -> None:
         """End one of them, and wait until it is gone."""
         self.alive.remove(pid)
+        deadline = time.monotonic() + STOP_SECONDS
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, by)
-            while True:
+            while time.monotonic() < deadline:
                 os.kill(pid, 0)
                 time.sleep(0.001)
+            os.kill(pid, signal.SIGKILL)
+            raise AssertionError(f"dispatcher {pid} did not stop")
 
     def errors(self) -> list[str]:
         """What dispatchers raised; a killed one raises nothing."""
@@ -114,6 +124,7 @@ def herd(root: Path, clock: SharedClock, *, claims_late: bool = False) -> Iterat
     ) as parent:
         one = Herd(root, parent)
         try:
+            one.told()
             yield one
         finally:
             for pid in list(one.alive):
@@ -134,6 +145,8 @@ def main() -> None:
     if given.claims_late:
         claim_late()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are gone at once
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     for _ in sys.stdin:
         pid = os.fork()
         if not pid:

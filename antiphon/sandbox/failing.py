@@ -95,7 +95,9 @@ def _busy(fault: Fault, api: str) -> Answer:
 async def _break_off(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
     if fault.do is Do.CUT:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 201, "headers": headers})
+        await send(
+            {"type": "http.response.start", "status": fault.status or 201, "headers": headers}
+        )
         await send({"type": "http.response.body", "body": HALF, "more_body": True})
         await asyncio.sleep(0.01)
     scope["state"][TRANSPORT].abort()
