@@ -1,6 +1,6 @@
 """Dispatchers killed at random moments while providers fail: is anything sent twice, or lost?
 
-    python -m bench.chaos [KILLS]
+    python -m bench.chaos [KILLS]   (of dispatchers at work; 2,000)
 
 The sandbox's journal says what was really accepted; the ledger says what we believe.
 """
@@ -258,14 +258,16 @@ def main(kills: int = 2_000) -> int:
                 with storm(folder, url(), name, sandbox) as one:
                     one.plan()
                     one.fail(*FAULTS)
-                    one.kill(kills // len(places) // 2, at_once)
+                    share = kills // len(places) // 2
+                    one.kill(share, at_once, seconds=60 + 10 * share)
                     one.calm()
                     found = one.findings()
                     states = one.outbox.states()
                 print(
                     f"{name}: {one.kills:,} kills, {one.kills_at_work:,} with messages under way, "
                     f"{len(one.planned):,} messages, {states}, {len(found)} findings, "
-                    f"{time.monotonic() - began:.0f} s"
+                    f"{time.monotonic() - began:.0f} s",
+                    flush=True,
                 )
                 print(*found[:10], sep="\n")
                 worst = worst or bool(found)

@@ -110,10 +110,15 @@ class Settling:
         found: list[Outcome] = []
         again: dict[str, str] = {}
         later: dict[str, datetime] = {}
+        owners = await self._owners(answers)
         for message in doubts:
             if message.message_id not in answers:
                 continue
             answer = answers[message.message_id]
+            if answer is not None and answer.provider_id in owners:
+                owner = owners[answer.provider_id] or message.message_id
+                owners[answer.provider_id] = owner
+                answer = answer if owner == message.message_id else None
             if answer is None:
                 later[message.message_id] = _again_at(message, now)
             elif answer.kind in {OutcomeKind.ACCEPTED, OutcomeKind.REFUSED}:
@@ -129,6 +134,19 @@ class Settling:
             self.tally.count("tried_again", tried)
         if later:
             await self.thread.call(lambda: outbox.ask_again(later))
+
+    async def _owners(self, answers: Mapping[str, Answer | None]) -> dict[str, str]:
+        """Whose the SMS is that was found, by the provider's id; '' where it is nobody's yet.
+
+        It was found by number and text: people who share a number may be sent the same words, and
+        what one of them got does not tell that the other did.
+        """
+        if self.channel != "sms":
+            return {}
+        ids = {one.provider_id for one in answers.values() if one and one.provider_id}
+        outbox = self.project.ledger.messages
+        known = await self.thread.call(lambda: outbox.sms_named(ids)) if ids else {}
+        return {one: known.get(one, "") for one in ids}
 
     async def _look_up(self, account: OpenAccount, message: Message) -> Answer | None:
         now = self.project.clock()

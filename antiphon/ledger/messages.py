@@ -19,6 +19,7 @@ from antiphon.ledger.retrying import try_again
 from antiphon.ledger.rows import LogEntry, Message, message_query, read_messages
 from antiphon.ledger.schema import (
     IN_DOUBT,
+    NAMED_SMS,
     OPEN,
     PLANNED,
     SENDING,
@@ -171,6 +172,13 @@ class Messages:
         if told:
             with writing(self._engine) as connection:
                 connection.execute(change, told)
+
+    def sms_named(self, provider_ids: Collection[str]) -> dict[str, str]:
+        """SMS by the provider's own ids: that id → message. Those it never named are left out."""
+        query = select(messages.c.provider_id, messages.c.message_id)
+        with reading(self._engine) as connection:
+            which = messages.c.provider_id.in_(listed(connection, provider_ids))
+            return dict(connection.execute(query.where(NAMED_SMS, which)).tuples().all())
 
     def try_again(self, ids: Mapping[str, str], evidence: Mapping[str, Any], now: datetime) -> int:
         """A new attempt of messages in doubt that certainly did not leave; how many.

@@ -157,6 +157,7 @@ message_groups = Table(  # messages that may share a skeleton, and so a request;
 PLANNED = text("state = 'planned'")
 SENDING = text("state = 'sending'")
 IN_DOUBT = text("state = 'in_doubt'")
+NAMED_SMS = text("channel = 'sms' AND provider_id IS NOT NULL")
 
 messages = Table(
     "messages",
@@ -219,6 +220,13 @@ Index(
     messages.c.message_id,
     sqlite_where=IN_DOUBT,
     postgresql_where=IN_DOUBT,
+)
+
+Index(
+    "ix_messages_named_sms",
+    messages.c.provider_id,
+    sqlite_where=NAMED_SMS,
+    postgresql_where=NAMED_SMS,
 )
 
 message_log = Table(

@@ -12,6 +12,7 @@ down_revision = "0003"
 
 PLANNED = sa.text("state = 'planned'")
 IN_DOUBT = sa.text("state = 'in_doubt'")
+NAMED_SMS = sa.text("channel = 'sms' AND provider_id IS NOT NULL")
 OPEN = sa.text("ended_at IS NULL")
 KEY = ("channel", "campaign", "category", "template_hash", "arm", "language")
 OF_MESSAGE = ", ".join(f"coalesce({name}, '')" for name in KEY)
@@ -77,6 +78,13 @@ def _create_groups() -> None:
         ["channel", "message_id"],
         sqlite_where=IN_DOUBT,
         postgresql_where=IN_DOUBT,
+    )
+    op.create_index(
+        "ix_messages_named_sms",
+        "messages",
+        ["provider_id"],
+        sqlite_where=NAMED_SMS,
+        postgresql_where=NAMED_SMS,
     )
 
 
