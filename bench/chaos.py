@@ -51,7 +51,7 @@ JUMP = timedelta(seconds=20)  # of the clock at each kill, on average: what wait
 SOON = 0.1  # share of kills that may come before the victim's first claim
 LONGEST_WAIT = 0.1  # seconds beyond the moment that is waited for
 PATIENCE_SECONDS = 3.0
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.01
 PAUSED = timedelta(minutes=1)  # nobody at work: their account may be paused so long
 LAST_LOOK = timedelta(days=1)
 DONE_SECONDS = 120.0

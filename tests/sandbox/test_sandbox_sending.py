@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from python_http_client.exceptions import BadRequestsError, UnauthorizedError
@@ -117,6 +119,16 @@ def test_mail_of_more_than_30_mb_is_answered_with_a_page_instead_of_json(sandbox
     with refused.value as answer:
         assert answer.code == 413
         assert answer.read().startswith(b"<html>")
+
+
+def test_a_kept_connection_is_answered_without_delay(sandbox: Sandbox) -> None:
+    took = []
+    with httpx.Client(base_url=sandbox.url) as client:
+        for _ in range(60):
+            began = time.monotonic()
+            client.get("/v3/scopes", headers={"Authorization": "Bearer SG.sandbox"})
+            took.append(time.monotonic() - began)
+    assert min(took[-20:]) < 0.035, "Nagle's algorithm waits 40 ms for each acknowledgement"
 
 
 def test_wrong_credentials_are_refused_by_both(sandbox: Sandbox) -> None:
