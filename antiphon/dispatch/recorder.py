@@ -11,7 +11,7 @@ from antiphon.ledger import Ledger, Outcome
 
 AT_A_TIME = 5_000
 FEW = 250  # are not worth a transaction of their own, for so long:
-A_MOMENT_SECONDS = 0.1
+A_MOMENT_SECONDS = 0.03
 
 
 @dataclass
