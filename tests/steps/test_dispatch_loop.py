@@ -2,7 +2,7 @@
 
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -462,6 +462,15 @@ def test_sigterm_is_passed_on_after_what_was_under_way_is_written_down(tmp_path:
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """Also where the tests were started in the background, which shells let ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_lets_the_requests_under_way_be_answered(tmp_path: Path) -> None:
     account = Scripted(batch_size=1, seconds=0.05)
 

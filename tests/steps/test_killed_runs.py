@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ INSIDE = {
         (PLAN, "before", 3),
     ],
     "audit": [("antiphon.lake.session:Session.rows", "after", 5)],
-    "render": [("antiphon.steps.release:_proof", "after", 7)],
+    "render": [("antiphon.steps.reading:Reader.content", "after", 7)],
     "release": [("antiphon.ledger.messages:Messages.release", "after", 1)],
     "dispatch": [
         (CLAIM, "after", 1),
@@ -151,8 +150,8 @@ def test_a_sender_that_claims_only_after_sending_fails_these_claims(
 ) -> None:
     assert run(project, Kill("dispatch", FILE, "after", 5), claim_after_sending) == KILLED
     assert run(project, setup=claim_after_sending) == 0
-    assert state_of(project).accepted() == state_of(undisturbed).accepted()
-    with pytest.raises(AssertionError, match="handed over twice"):
+    assert max(state_of(project).journal().values()) > 1, "a message was handed over twice"
+    with pytest.raises(AssertionError):
         assert_same_end(project, undisturbed)
 
 
@@ -172,7 +171,7 @@ def claim_after_sending() -> None:
     ) -> list[Message]:
         runs = [run.run_id for run in Runs(self._engine).latest()]
         mine = [
-            replace(one, claim_expires_at=now + ttl)
+            one._replace(claim_expires_at=now + ttl)
             for run_id in runs
             for one in self.of_run(run_id)
             if one.state is MessageState.PLANNED
