@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ LIBRARIES = ("duckdb", "pyarrow", "pandas", "numpy", "great-expectations", "sqla
 HEAD = """# Results of the bench
 
 Written by `python -m bench.daily SIZE --keep`, `python -m bench.audiences SIZE --keep` and
-`python -m bench.policy SIZE --keep`, not by hand. Every piece of work ran in a process of its own.
-Byte code was cached, as after any first run.
+`python -m bench.policy SIZE --keep`, not by hand; the sections on dispatch, ledger, rendering and
+sandbox are what `bench.dispatch`, `bench.ledger`, `bench.rendering` and `bench.sandbox` print.
+Every piece of work ran in a process of its own. Byte code was cached, as after any first run.
 
 **Daily.** 10 orders a customer over three years, an event and two acts of consent each; on the
 steady day 1 % of the customers have news in every entity. 100 campaigns whose audiences hold from
@@ -38,6 +40,9 @@ Pandas computes the features of the first bench and its 100 audiences.
 **Policy.** The same customers with time zones and households, and a hundred campaigns that ask for
 15 candidates a customer, under twenty rules of mixed kinds: one day decided, every decision
 written, and audited. Beside it one winner a customer without any rule, in SQL.
+
+**Dispatch.** Rendering (6 KB of HTML with a text part), claims, records and requests together, the
+sandbox in a process of its own as the provider. Claims and records are synced to the disk.
 """
 
 
@@ -91,9 +96,10 @@ def keep(path: Path, text: str) -> None:
 
 
 def _rank(title: str) -> tuple[int, str]:
-    """By size, the daily bench first."""
-    _, size, *kind = title.split()
-    return int(size.rstrip("mk")) * (1000 if size.endswith("m") else 1), " ".join(kind)
+    """By size, the daily bench first; what has no size comes after them."""
+    if not (sized := re.match(r"## (\d+)([mk])\b ?(.*)", title)):
+        return sys.maxsize, title
+    return int(sized[1]) * (1000 if sized[2] == "m" else 1), sized[3]
 
 
 def _machine(conditions: Conditions) -> list[str]:

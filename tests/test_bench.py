@@ -178,3 +178,11 @@ def test_a_whole_run_pays_the_start_of_a_process_once() -> None:
     one = Measured("pull", 1.0, 2.0, 0.5, 100.0, 0.0)
     other = Measured("decide", 3.0, 4.0, 0.75, 50.0, 7.0)
     assert report.steps([one, other])[-1] == "| **whole** | **4.75** | 6.00 | 100 | 7 | |"
+
+
+def test_results_without_a_size_come_after_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "RESULTS.md"
+    for text in ("## Rendering\n\nC\n", "## 1m\n\nA\n", "## Ledger, 150,000 messages\n\nB\n"):
+        report.keep(path, text)
+    titles = [line for line in path.read_text().splitlines() if line.startswith("## ")]
+    assert titles == ["## 1m", "## Ledger, 150,000 messages", "## Rendering"]
