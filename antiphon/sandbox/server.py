@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import tempfile
 import threading
@@ -113,9 +114,34 @@ def serve(
         stack.enter_context(kept)
         state = State(kept, Faults(script), clock, shows_activity, sender)
         stack.enter_context(_reporting(state, events_to))
-        with contextlib.suppress(KeyboardInterrupt):
-            ready(url_of(listener))
-            uvicorn.Server(_config(state)).run([listener])
+        server = _Server(_config(state))
+        stack.enter_context(_ended_by_signals(server))
+        ready(url_of(listener))
+        server.run([listener])
+
+
+class _Server(uvicorn.Server):
+    """One whose signals are ours: uvicorn heeds them only once it has begun."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """None of them."""
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the server in order, at whatever moment of its start they come; a
+    second one does not wait for answers under way."""
+
+    def end(*_: object) -> None:
+        server.force_exit, server.should_exit = server.should_exit, True
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,9 @@ def begin(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 def end(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0  # what it says fits into the pipe
     assert process.stdout
-    out = process.stdout.read()
-    assert process.wait(30) == 0
-    return out
+    return process.stdout.read()
 
 
 def test_it_says_where_it_is_and_at_its_end_what_it_took(
@@ -55,6 +55,13 @@ def test_it_says_where_it_is_and_at_its_end_what_it_took(
     assert "Another sandbox writes to" in capsys.readouterr().err
     assert "0 messages were accepted in all" in end(fresh)
     assert journal.accepted(tmp_path) == {}
+
+
+def test_ctrl_c_ends_it_at_whatever_moment_of_its_start(tmp_path: Path) -> None:
+    for number, seconds in enumerate((0, 0.001, 0.003, 0.01, 0.03)):
+        process, _ = begin(tmp_path / str(number))
+        time.sleep(seconds)
+        assert "0 messages were accepted" in end(process)
 
 
 @pytest.mark.parametrize(
