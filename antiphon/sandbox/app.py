@@ -43,7 +43,7 @@ def create_app(state: State) -> ASGIApp:
         Route("/sandbox/faults", _faults(state), methods=["GET", "POST", "DELETE"]),
     ]
     guard = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-    return Failing(Starlette(routes=routes, middleware=[guard]), state.faults)
+    return Failing(Starlette(routes=routes, middleware=[guard]), state.faults, state.clock)
 
 
 def _twilio_routes(state: State, listed: Texts) -> list[Route]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-import time
+from datetime import datetime, timedelta
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from antiphon.clock import Clock
 from antiphon.sandbox import mail, texts
 from antiphon.sandbox.answers import Answer
 from antiphon.sandbox.faults import Do, Fault, Faults
@@ -20,9 +21,10 @@ HALF = b'{"message":'
 class Failing:
     """An application that fails as the script says."""
 
-    def __init__(self, app: ASGIApp, faults: Faults) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, clock: Clock) -> None:
         self._app = app
         self._faults = faults
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, late, wrongly or not at all."""
@@ -53,7 +55,7 @@ class Failing:
         if fault.do in {Do.DROP, Do.CUT}:
             await _break_off(fault, scope, receive, send)
         else:
-            await _answer(_failure(fault, api), send)
+            await _answer(_failure(fault, api, self._clock()), send)
 
 
 def _api(scope: Scope) -> str:
@@ -62,28 +64,28 @@ def _api(scope: Scope) -> str:
     return texts.API if scope["path"].startswith("/2010-04-01/") else ""
 
 
-def _failure(fault: Fault, api: str) -> Answer:
+def _failure(fault: Fault, api: str, now: datetime) -> Answer:
     """What is answered instead."""
     if fault.do is Do.HTML:
         return Answer(fault.answers_with, PAGE, {"content-type": "text/html"})
     if fault.do is Do.EMPTY:
         return Answer(fault.answers_with)
     if fault.do is Do.BUSY:
-        return _busy(fault, api)
+        return _busy(fault, api, now)
     if api == texts.API:
         return texts.refusal(fault.code or 20500, fault.answers_with, fault.message)
     said = fault.message or "An internal server error has occurred"
     return mail.refusal([MailFault(said, fault.field or None)], fault.answers_with)
 
 
-def _busy(fault: Fault, api: str) -> Answer:
-    """429; SendGrid names the second at which to come back, by the machine's own time."""
+def _busy(fault: Fault, api: str, now: datetime) -> Answer:
+    """429; SendGrid names the second at which to come back, by the sandbox's clock."""
     if api == texts.API:
         answer = texts.refusal(20429, 429)
         headers = {"retry-after": str(round(fault.seconds))} if fault.seconds else {}
     else:
         answer = mail.refusal([MailFault("too many requests", None)], 429)
-        reset = str(int(time.time() + fault.seconds) + 1)
+        reset = str(int((now + timedelta(seconds=fault.seconds)).timestamp()) + 1)
         headers = {
             "x-ratelimit-limit": "600",
             "x-ratelimit-remaining": "0",

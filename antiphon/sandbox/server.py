@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def running(
         state = State(kept, Faults(script), clock, shows_activity=shows_activity)
         listener = stack.enter_context(listening(port))
         stack.enter_context(_reporting(state, events_to))
-        server = uvicorn.Server(_config(state))
+        server = _InThread(_config(state), clock)
         thread = threading.Thread(
             target=server.run, args=([listener],), name="antiphon-sandbox", daemon=True
         )
@@ -114,13 +115,28 @@ def serve(
         stack.enter_context(kept)
         state = State(kept, Faults(script), clock, shows_activity, sender)
         stack.enter_context(_reporting(state, events_to))
-        server = _Server(_config(state))
+        server = _InProcess(_config(state), clock)
         stack.enter_context(_ended_by_signals(server))
         ready(url_of(listener))
         server.run([listener])
 
 
-class _Server(uvicorn.Server):
+class _InThread(uvicorn.Server):
+    """One whose Date is the sandbox's: who looks a message up reads its times against it."""
+
+    def __init__(self, config: uvicorn.Config, clock: Clock) -> None:
+        super().__init__(config)
+        self._clock = clock
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        is_over = await super().on_tick(counter)
+        date = format_datetime(self._clock(), usegmt=True).encode()
+        self.server_state.default_headers = [(b"date", date)]
+        return is_over
+
+
+class _InProcess(_InThread):
     """One whose signals are ours: uvicorn heeds them only once it has begun."""
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
@@ -201,6 +217,7 @@ def _config(state: State) -> uvicorn.Config:
         log_level="critical",
         access_log=False,
         server_header=False,
+        date_header=False,
         backlog=WAITING,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,

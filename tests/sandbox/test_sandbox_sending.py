@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,7 @@ def test_whatever_stands_in_a_message_is_answered_as_a_provider_would(tmp_path: 
 FULL = """
 import resource, signal, sys
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from antiphon.sandbox.journal import Journal
 
@@ -282,3 +284,14 @@ def test_on_a_full_disk_a_request_is_in_the_journal_as_a_whole_or_not_at_all(
     assert 1 < refused < 100
     assert journal.accepted(tmp_path) == {str(number): 1 for number in range(refused)}
     assert (tmp_path / JOURNAL).read_bytes().endswith(b"\n")
+
+
+def test_times_of_answers_and_their_date_are_of_one_clock_in_a_rehearsal_too() -> None:
+    with running(clock=lambda: NOW) as rehearsal:
+        text = twilio(rehearsal.url).messages.create("+4915112345678", from_="+4915100", body="Hi")
+        date = httpx.get(rehearsal.url).headers.get_list("Date")
+        rehearsal.fail({"do": "busy", "seconds": 5})
+        busy = httpx.post(f"{rehearsal.url}/v3/mail/send")
+    assert date == [format_datetime(NOW, usegmt=True)]
+    assert text.date_created == NOW
+    assert int(busy.headers["X-RateLimit-Reset"]) == NOW.timestamp() + 6
