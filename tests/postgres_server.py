@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
 
 INSTALLED = Path("/usr/lib/postgresql")
 
@@ -41,6 +44,21 @@ def running_server(*, durable: bool = False) -> Iterator[str | None]:
             _run(*control, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def database(server: str, like: str = "") -> Iterator[str]:
+    """The URL of a new database on the server, gone afterwards; a copy of the one named `like`."""
+    name = f"antiphon_{uuid4().hex}"
+    address = sa.make_url(server).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        template = f" TEMPLATE {like}" if like else ""
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{template}")
+    yield address.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
 
 
 def _binaries() -> Path | None:

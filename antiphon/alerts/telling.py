@@ -150,6 +150,7 @@ async def _send(project: Project, provider: Provider, message: Outgoing) -> bool
 
 def _outgoing(project: Project, alert: Alert, address: str) -> Outgoing:
     settings, now = project.configuration.settings, project.clock()
+    sender, sender_name = settings.company.sender("email")
     text = f"{alert.detail}\n\n{settings.company.name}, {alert.raised_at:%Y-%m-%d %H:%M} UTC"
     page = f"<p>{html.escape(text).replace(chr(10), '<br>')}</p>"
     return Outgoing(
@@ -159,8 +160,8 @@ def _outgoing(project: Project, alert: Alert, address: str) -> Outgoing:
         arm="default",
         day=business_day(now, settings.business.timezone),
         to=address,
-        sender=settings.company.email_from,
-        sender_name=settings.company.email_from_name,
+        sender=sender,
+        sender_name=sender_name,
         content=Email(" ".join(_headline(project, alert).split()), page, text),
         expires_at=now + timedelta(days=1),
         is_test=True,

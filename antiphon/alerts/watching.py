@@ -18,6 +18,8 @@ from antiphon.alerts.telling import has_listeners, tell
 from antiphon.campaigns.configuration import SETTINGS, Configuration, draft
 from antiphon.campaigns.settings import Settings
 from antiphon.clock import Clock, business_day, system_clock
+from antiphon.dispatch.accounts import HALF_OPEN
+from antiphon.dispatch.refusals import BREAKER
 from antiphon.errors import AntiphonError, ConfigError
 from antiphon.files import read_files
 from antiphon.guards import memory
@@ -179,12 +181,12 @@ def _of_sending(project: Project) -> Iterator[Trouble]:
     ledger, now = project.ledger, project.clock()
     day = business_day(now, project.configuration.settings.business.timezone)
     for one in ledger.accounts.standing():
-        if one.is_paused(now) and one.pause_kind in {"network", "account"}:
+        if one.is_paused(now) and one.pause_kind in HALF_OPEN:
             until = one.paused_until or now
             detail = f"{one.pause_reason} It is tried again at {_clock(until)}; messages wait."
             yield Trouble(Kind.PAUSED, f"{one.name} on {day}", detail)
     for hold in ledger.holds.open().values():
-        if hold.source == "breaker":
+        if hold.source == BREAKER:
             detail = f"{hold.reason} Its messages wait: antiphon resume {hold.campaign}."
             yield Trouble(Kind.STOPPED, f"{hold.campaign} at {hold.held_at:%Y-%m-%d %H:%M}", detail)
     if project.configuration.settings.environment == "live" and (why := memory.doubt(project)):

@@ -41,6 +41,12 @@ class Company(Model):
     email_from_name: Line = Field(description="Sender name of e-mail")
     sms_from: SmsSender = Field(description="Sender number or name of SMS")
 
+    def sender(self, channel: str) -> tuple[str, str]:
+        """The address or number that writes by the channel, and its name ('' for SMS)."""
+        if channel == "email":
+            return self.email_from, self.email_from_name
+        return self.sms_from, ""
+
 
 class Business(Model):
     """Where and when the company does business."""

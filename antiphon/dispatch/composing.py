@@ -67,10 +67,7 @@ class Composer:
 
     @cached_property
     def _sender(self) -> tuple[str, str]:
-        company = self.project.configuration.settings.company
-        if self.channel == "email":
-            return company.email_from, company.email_from_name
-        return company.sms_from, ""
+        return self.project.configuration.settings.company.sender(self.channel)
 
     @cached_property
     def _zone(self) -> str:

@@ -19,12 +19,12 @@ from antiphon.dispatch.ledger_thread import LedgerThread
 from antiphon.dispatch.recorder import Recorder
 from antiphon.dispatch.refusals import Refusals
 from antiphon.dispatch.sender import ChannelSender
-from antiphon.dispatch.settling import Settling
+from antiphon.dispatch.settling import Settling, recover
 from antiphon.dispatch.tally import Tally
 from antiphon.guards.memory import remembered
 from antiphon.project import Project
 from antiphon.providers.registry import capabilities_of
-from antiphon.steps.holder import is_dead, this_work
+from antiphon.steps.holder import this_work
 from antiphon.steps.reading import Reader
 
 LONGEST = timedelta(minutes=30)  # of a pass; what is then still due leaves with the next one
@@ -38,10 +38,9 @@ def send_due(project: Project, longest: timedelta = LONGEST) -> Tally:
     Stopped by Ctrl-C or SIGTERM it claims nothing more, lets the requests under way be answered,
     writes that down and passes the signal on.
     """
-    ledger, now, tally = project.ledger, project.clock(), Tally()
-    tally.count("expired", ledger.messages.expire(now))
-    dead = [holder for holder in ledger.messages.holders() if is_dead(holder)]
-    tally.count("senders_died", ledger.messages.recover(now, dead))
+    tally = Tally()
+    tally.count("expired", project.ledger.messages.expire(project.clock()))
+    recover(project, tally)
     busy = [channel for channel in CHANNELS if _has_work(project, channel)]
     if not busy:
         return tally

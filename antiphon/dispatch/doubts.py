@@ -7,20 +7,18 @@ from antiphon.campaigns.models import CHANNELS
 from antiphon.dispatch.accounts import Accounts
 from antiphon.dispatch.composing import Composer
 from antiphon.dispatch.ledger_thread import LedgerThread
-from antiphon.dispatch.settling import Settling
+from antiphon.dispatch.settling import Settling, recover
 from antiphon.dispatch.tally import Tally
 from antiphon.project import Project
-from antiphon.steps.holder import is_dead
 from antiphon.steps.reading import Reader
 
 
 def settle_doubts(project: Project) -> Tally:
     """What a pass of dispatch would settle, messages of senders that died meanwhile included."""
-    outbox, tally = project.ledger.messages, Tally()
-    dead = [holder for holder in outbox.holders() if is_dead(holder)]
-    tally.count("senders_died", outbox.recover(project.clock(), dead))
+    tally = Tally()
+    recover(project, tally)
     for channel in CHANNELS:
-        if outbox.in_doubt(channel, limit=1):
+        if project.ledger.messages.in_doubt(channel, limit=1):
             asyncio.run(_settle(project, channel, tally))
     return tally
 

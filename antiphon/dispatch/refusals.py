@@ -12,7 +12,7 @@ from antiphon.project import Project
 from antiphon.providers import Outcome, OutcomeKind
 
 ONE_DAY = timedelta(days=1)
-SOURCE = "breaker"
+BREAKER = "breaker"  # who holds a campaign, where nobody did
 AT_MOST_EVERY_SECONDS = 5.0  # counting a day's answers takes the ledger a while
 
 
@@ -54,14 +54,13 @@ class Refusals:
         history = await self.thread.call(lambda: ledger.holds.history(campaign))
         ended = [one.ended_at for one in history if one.ended_at is not None]
         since = min(ONE_DAY, now - max(ended)) if ended else ONE_DAY
-        answers = await self.thread.call(lambda: ledger.messages.answers(now, since))
-        mine = [one for one in answers if one.campaign == campaign]
+        mine = await self.thread.call(lambda: ledger.messages.answers(now, since, campaign))
         answered, refused = sum(one.answers for one in mine), sum(one.refused for one in mine)
         if answered < rules.refused_of or refused <= rules.refused * answered:
             return
         reason = f"{refused:,} of {answered:,} messages were refused"
         if await self.thread.call(
-            lambda: ledger.holds.hold(campaign, "paused", reason, SOURCE, now)
+            lambda: ledger.holds.hold(campaign, "paused", reason, BREAKER, now)
         ):
             self.tally.warn(
                 f"campaign {campaign} is paused: {reason}. "

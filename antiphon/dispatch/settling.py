@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from antiphon import keys
 from antiphon.dispatch.accounts import Accounts, OpenAccount
 from antiphon.dispatch.composing import Composer
 from antiphon.dispatch.ledger_thread import LedgerThread
 from antiphon.dispatch.outcomes import recorded
 from antiphon.dispatch.tally import Tally
 from antiphon.ledger import Message, Outcome
+from antiphon.ledger.messages import SENDER_DIED
 from antiphon.project import Project
 from antiphon.providers import LookUp, OutcomeKind
 from antiphon.providers import Outcome as Answer
@@ -28,8 +28,14 @@ ASKED_AT_A_TIME = 64  # so many answers at most are lost with a dispatcher that 
 MOST = 2_000  # questions of one pass
 # a list may lag behind: what is not found is asked about again at these ages, later every 3 hours
 AGES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 180))
-SENDER_DIED = "the sender died"
 log = logging.getLogger("antiphon.dispatch")
+
+
+def recover(project: Project, tally: Tally) -> None:
+    """What senders had under way that died, or whose claims ran out, is in doubt."""
+    outbox = project.ledger.messages
+    dead = [holder for holder in outbox.holders() if is_dead(holder)]
+    tally.count("senders_died", outbox.recover(project.clock(), dead))
 
 
 @dataclass
@@ -44,6 +50,10 @@ class Settling:
     tally: Tally
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     deadline: float = float("inf")
+
+    @property
+    def _salt(self) -> str:
+        return self.project.configuration.settings.salt
 
     def _is_over(self) -> bool:
         return self.stop.is_set() or time.monotonic() > self.deadline
@@ -124,7 +134,7 @@ class Settling:
             elif answer.kind in {OutcomeKind.ACCEPTED, OutcomeKind.REFUSED}:
                 found.append(recorded(answer, account.name, now))
             elif answer.kind is OutcomeKind.TRY_LATER and _is_over(message):
-                again[message.message_id] = self._next_attempt(message)
+                again[message.message_id] = message.next_id(self._salt)
         if found:
             await self.thread.call(lambda: outbox.record(found, now))
             self.tally.count("found_sent", len(found))
@@ -189,16 +199,12 @@ class Settling:
             self.tally.count("taken_for_sent", len(outcomes))
 
     async def _send_again(self, doubts: Sequence[Message], now: datetime) -> None:
-        again = {one.message_id: self._next_attempt(one) for one in doubts if one.expires_at > now}
+        again = {one.message_id: one.next_id(self._salt) for one in doubts if one.expires_at > now}
         if again:
             outbox = self.project.ledger.messages
             evidence = {"policy": "dispatch.in_doubt: sent again"}
             tried = await self.thread.call(lambda: outbox.try_again(again, evidence, now))
             self.tally.count("sent_again", tried)
-
-    def _next_attempt(self, message: Message) -> str:
-        salt = self.project.configuration.settings.salt
-        return keys.message_id(salt, message.occurrence_key, message.attempt + 1)
 
 
 def _is_over(message: Message) -> bool:

@@ -21,7 +21,6 @@ SPF_LOOKUPS = 10  # RFC 7208, 4.6.4: beyond it the record is an error for every 
 SHORTEST_KEY = 1024  # bits; Google asks for 2048
 GOOD_KEY = 2048
 SECONDS = 5.0
-ASKING = ("include:", "a", "mx", "ptr", "exists:", "redirect=")
 
 
 class Level(StrEnum):

@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from uuid import uuid4
 from antiphon.errors import AntiphonError, ExitCode
 from antiphon.ledger import Ledger
 from antiphon.project import Project
+from antiphon.steps.heartbeat import beating
 
 FILE = "ledger.json"
 RENEWED_SECONDS = 60  # what a ledger put back loses of a long dispatch unnoticed, at most
@@ -98,22 +98,18 @@ def remembered(project: Project, *, reaches_people: bool) -> Iterator[None]:
         return
     require(project)
     renew(project)
-    stop = threading.Event()
 
-    def keep() -> None:
-        while not stop.wait(RENEWED_SECONDS):
-            try:
-                renew(project)
-            except (AntiphonError, OSError) as error:
-                log.warning("the ledger's word was not renewed (%s)", type(error).__name__)
+    def keep() -> bool:
+        try:
+            renew(project)
+        except (AntiphonError, OSError) as error:
+            log.warning("the ledger's word was not renewed (%s)", type(error).__name__)
+        return True
 
-    heart = threading.Thread(target=keep, name="memory", daemon=True)
-    heart.start()
     try:
-        yield
+        with beating("memory", RENEWED_SECONDS, keep):
+            yield
     finally:
-        stop.set()
-        heart.join()
         renew(project)
 
 

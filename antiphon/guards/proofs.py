@@ -127,15 +127,13 @@ class _Sending:
         """The message, marked."""
         project, campaign = self.project, self.campaign
         settings, now = project.configuration.settings, project.clock()
-        company = settings.company
+        sender, sender_name = settings.company.sender(seed.channel)
         mark = f"[Test {', '.join(filter(None, (one.step, one.arm, one.language)))}]"
         marked: Email | Sms
         if isinstance(content, Email):
             marked = replace(content, subject=f"{mark} {content.subject}")
-            sender, sender_name = company.email_from, company.email_from_name
         else:
             marked = Sms(f"{mark} {content.text}")
-            sender, sender_name = company.sms_from, ""
         parts = (campaign, one.step, one.arm, one.language, seed.channel, seed.address)
         return Outgoing(
             message_id=keys.digest("test", settings.salt, now.isoformat(), *parts),

@@ -147,7 +147,7 @@ def _by_state(
     return list(connection.execute(select(*keys, *counted).where(which).group_by(*keys)))
 
 
-def answers(engine: Engine, now: datetime, since: timedelta) -> list[Answers]:
+def answers(engine: Engine, now: datetime, since: timedelta, campaign: str | None) -> list[Answers]:
     """See Messages.answers."""
     keys = (messages.c.campaign, messages.c.channel)
     refusals = func.sum(case((messages.c.state == MessageState.REFUSED, 1), else_=0))
@@ -155,9 +155,11 @@ def answers(engine: Engine, now: datetime, since: timedelta) -> list[Answers]:
         recent = _lately(connection, now - since)
         query = select(*keys, func.count(), refusals)
         query = query.where(recent, messages.c.state.in_(ANSWERED)).group_by(*keys)
+        if campaign is not None:
+            query = query.where(messages.c.campaign == campaign)
         return [
-            Answers(campaign, channel, int(many), int(refused))
-            for campaign, channel, many, refused in connection.execute(query.order_by(*keys))
+            Answers(name, channel, int(many), int(refused))
+            for name, channel, many, refused in connection.execute(query.order_by(*keys))
         ]
 
 

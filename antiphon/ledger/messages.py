@@ -31,6 +31,8 @@ from antiphon.ledger.schema import (
 )
 from antiphon.states import MessageState
 
+SENDER_DIED = "the sender died"
+
 
 class Messages:
     """The messages of one ledger."""
@@ -124,7 +126,7 @@ class Messages:
         values = {
             "state": MessageState.IN_DOUBT,
             "claim_expires_at": None,
-            "evidence": as_json({"reason": "the sender died"}),
+            "evidence": as_json({"reason": SENDER_DIED}),
         }
         lost = or_(messages.c.claim_expires_at <= now, messages.c.claim_holder.in_(dead))
         return self._sweep([SENDING, lost], values, now)
@@ -236,9 +238,12 @@ class Messages:
         before now; by channel, campaign and state."""
         return outbox(self._engine, now, since)
 
-    def answers(self, now: datetime, since: timedelta = ONE_DAY) -> list[Answers]:
-        """Campaigns with messages that were answered for in the time `since` before now."""
-        return answers(self._engine, now, since)
+    def answers(
+        self, now: datetime, since: timedelta = ONE_DAY, campaign: str | None = None
+    ) -> list[Answers]:
+        """Campaigns (or this one) with messages that were answered for in the time `since` before
+        now."""
+        return answers(self._engine, now, since, campaign)
 
     def get(self, message_id: str) -> Message | None:
         """The message of that id."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select, type_coerce
 
+from antiphon import keys
 from antiphon.ledger.schema import AsStored, as_instant, messages
 from antiphon.states import MessageState
 
@@ -47,6 +48,10 @@ class Message(NamedTuple):
     provider_id: str | None
     evidence: str | None
     revision: int
+
+    def next_id(self, salt: str) -> str:
+        """The public id of the attempt after this one."""
+        return keys.message_id(salt, self.occurrence_key, self.attempt + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,6 @@ def capabilities_of(settings: Settings, name: str) -> Capabilities:
     return kind_of(settings, name).CAPABILITIES
 
 
-def open_accounts(
-    settings: Settings, environment: Mapping[str, str], channel: str, root: Path
-) -> list[Provider]:
-    """Every account of a channel in its order; raises as `open_account` does."""
-    names = getattr(settings.providers, channel)
-    return [open_account(settings, environment, name, channel, root) for name in names]
-
-
 def open_account(
     settings: Settings, environment: Mapping[str, str], name: str, channel: str, root: Path
 ) -> Provider:

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field
 from antiphon.campaigns.models import Model
 from antiphon.campaigns.scalars import Flag, Line, Whole
 from antiphon.message.content import Sms
+from antiphon.message.sms import LONGEST_SMS
 from antiphon.providers import (
     Access,
     Capabilities,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities(frozenset({"sms"}), 1, LookUp.FOUND, reaches_people=True)
 SECRETS: Mapping[str, str] = {"account": "TWILIO_ACCOUNT_SID", "token": "TWILIO_AUTH_TOKEN"}
 URL = "https://api.twilio.com"
-LONGEST = 1600  # characters of a text
 LONGEST_VALIDITY = 36_000  # seconds
 CALLBACK_PATH = "/twilio/status"
 RETRIES = "#rc=3&rp=all"  # Twilio repeats a lost callback thrice; the fragment is not signed
@@ -204,8 +204,8 @@ def unfit(message: Outgoing) -> str:
         return "not a message for SMS"
     if not content.text.strip():
         return "its text is empty"
-    if len(content.text) > LONGEST:
-        return f"its text has more than {LONGEST:,} characters"
+    if len(content.text) > LONGEST_SMS:
+        return f"its text has more than {LONGEST_SMS:,} characters"
     if _HALF.search(content.text):
         return "its text holds half a character"
     return "" if is_number(message.to) else "not a telephone number in E.164"

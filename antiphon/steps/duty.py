@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from antiphon import keys
 from antiphon.campaigns.complaints import nearest
 from antiphon.campaigns.models import CHANNELS
 from antiphon.errors import UserFilesError
@@ -105,11 +104,7 @@ def settle(
         some = doubts[start : start + AT_A_TIME]
         if decision is Decision.AGAIN:
             salt = project.configuration.settings.salt
-            again = {
-                one.message_id: keys.message_id(salt, one.occurrence_key, one.attempt + 1)
-                for one in some
-                if one.expires_at > now
-            }
+            again = {one.message_id: one.next_id(salt) for one in some if one.expires_at > now}
             done += outbox.try_again(again, evidence, now)
         else:
             is_sent = decision is Decision.SENT

@@ -3,7 +3,6 @@
 import json
 import logging
 import platform
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from antiphon.ledger import Run as Record
 from antiphon.policy.moment import Moment
 from antiphon.policy.words.summary import CampaignSummary
 from antiphon.project import Project, open_project, with_files
+from antiphon.steps.heartbeat import beating
 from antiphon.steps.holder import is_dead, this_process
 from antiphon.steps.runlog import logged
 
@@ -326,24 +326,20 @@ def _is_pass(ledger: Ledger, lease: Lease) -> bool:
 @contextmanager
 def _kept(ledger: Ledger, lease: Lease) -> Iterator[None]:
     """Renews the lease from a thread while the body works, and frees it at the end."""
-    stop = threading.Event()
 
-    def renew() -> None:
-        while not stop.wait(LEASE_SECONDS / 4):
-            try:
-                ledger.leases.renew(lease, timedelta(seconds=LEASE_SECONDS), system_clock())
-            except LeaseLost:
-                return  # the guard of the next write says so
-            except LedgerError:  # it may be back before the lease runs out
-                log.warning("the lease could not be renewed; trying again")
+    def renew() -> bool:
+        try:
+            ledger.leases.renew(lease, timedelta(seconds=LEASE_SECONDS), system_clock())
+        except LeaseLost:
+            return False  # the guard of the next write says so
+        except LedgerError:  # it may be back before the lease runs out
+            log.warning("the lease could not be renewed; trying again")
+        return True
 
-    heart = threading.Thread(target=renew, name="lease", daemon=True)
-    heart.start()
     try:
-        yield
+        with beating("lease", LEASE_SECONDS / 4, renew):
+            yield
     finally:
-        stop.set()
-        heart.join()
         ledger.leases.release(lease)
 
 

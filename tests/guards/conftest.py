@@ -3,15 +3,13 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "steps")]
 
-from postgres_server import running_server  # noqa: E402
+from postgres_server import database, running_server  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +27,5 @@ def ledger_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server = request.getfixturevalue("postgres")
     if server is None:
         pytest.skip("no PostgreSQL: set ANTIPHON_TEST_POSTGRES or install its binaries")
-    name = f"antiphon_{uuid4().hex}"
-    address = sa.make_url(server).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield address.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
+    with database(server) as url:
+        yield url

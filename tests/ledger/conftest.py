@@ -3,9 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +12,7 @@ from antiphon.ledger import Ledger
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for postgres_server
 
-from postgres_server import running_server
+from postgres_server import database, running_server
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -38,7 +36,7 @@ def postgres_template(postgres: str | None) -> Iterator[str]:
     """As `sqlite_template`: the name of a database."""
     if postgres is None:
         pytest.skip("no PostgreSQL: set ANTIPHON_TEST_POSTGRES or install its binaries")
-    with _database(postgres) as url:
+    with database(postgres) as url:
         Ledger.open(url).close()
         yield str(sa.make_url(url).database)
 
@@ -51,7 +49,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{shutil.copy(template, tmp_path / 'ledger.db')}"
         return
     template = request.getfixturevalue("postgres_template")
-    with _database(request.getfixturevalue("postgres"), f" TEMPLATE {template}") as made:
+    with database(request.getfixturevalue("postgres"), template) as made:
         yield made
 
 
@@ -64,21 +62,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server = request.getfixturevalue("postgres")
     if server is None:
         pytest.skip("no PostgreSQL: set ANTIPHON_TEST_POSTGRES or install its binaries")
-    with _database(server) as made:
+    with database(server) as made:
         yield made
-
-
-@contextmanager
-def _database(server: str, like: str = "") -> Iterator[str]:
-    name = f"antiphon_{uuid4().hex}"
-    address = sa.make_url(server).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}{like}")
-    yield address.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
 
 
 @pytest.fixture

@@ -53,7 +53,9 @@ def test_accounts_are_opened_in_their_order() -> None:
         {"email": ["second", "sendgrid", "local"]},
         {"second": {"uses": "sendgrid", "batch": "10", "secrets": {"key": "OTHER_KEY"}}},
     )
-    opened = registry.open_accounts(ours, {**LIVE, "OTHER_KEY": "SG.other"}, "email", ROOT)
+    environment = {**LIVE, "OTHER_KEY": "SG.other"}
+    names = ours.providers.email
+    opened = [registry.open_account(ours, environment, name, "email", ROOT) for name in names]
     assert [one.name for one in opened] == ["second", "sendgrid", "local"]
     assert [one.capabilities.batch_size for one in opened] == [10, 1000, 1000]
 

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
-from postgres_server import running_server
+from postgres_server import database, running_server
 
 from antiphon.clock import clock_from
 from antiphon.dispatch.dispatcher import send_due
@@ -93,14 +91,8 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     with running_server() as server:
         if server is None:
             pytest.skip("no PostgreSQL: set ANTIPHON_TEST_POSTGRES or install its binaries")
-        address = sa.make_url(server).set(drivername="postgresql+psycopg")
-        name = f"antiphon_{uuid4().hex}"
-        engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        engine.dispose()
-        url = address.set(drivername="postgresql", database=name)
-        yield {"ledger": {"url": url.render_as_string(hide_password=False)}}
+        with database(server) as url:
+            yield {"ledger": {"url": url}}
 
 
 def test_two_dispatchers_at_once_send_each_message_once(
