@@ -186,7 +186,8 @@ RESPONSES = Entity(
         _c(
             "kind",
             T.TEXT,
-            "open, click, reply, conversion, complaint, bounce, opt_out, survey, or your own word",
+            "open, click, reply, survey, answer, redemption, conversion, bounce, soft_bounce, "
+            "complaint, opt_out, opt_in, or your own word",
             required=True,
         ),
         _c("occurred_at", T.INSTANT, "when", required=True),
@@ -194,6 +195,11 @@ RESPONSES = Entity(
         _c("channel", T.TEXT, "email or sms, where that is known"),
         _c("message_id", T.TEXT, "the message it answers, where that is known"),
         _c("value", T.TEXT, "detail: the score of a survey, the amount of a conversion"),
+        _c("is_machine", T.BOOLEAN, "true: a mail program did it by itself, not the person"),
+        _c("survey", T.TEXT, "which survey was answered"),
+        _c("question", T.TEXT, "which of its questions"),
+        _c("touchpoint", T.TEXT, "what was asked about (delivery, shop, service)"),
+        _c("product_id", T.TEXT, "about which product"),
     ),
     time="occurred_at",
 )
@@ -238,6 +244,37 @@ CONTACTS = Entity(
     time="contact_at",
 )
 
+STATEMENTS = Entity(
+    "statements",
+    "one row per thing a person told of themselves, on our pages",
+    ("customer_id", "name", "stated_at", "source"),
+    (
+        _c("customer_id", T.TEXT, "who", required=True),
+        _c("name", T.TEXT, "what about: language, or a name that a survey gives", required=True),
+        _c("value", T.TEXT, "what they said; null: they took it back"),
+        _c("stated_at", T.INSTANT, "when", required=True),
+        _c("source", T.TEXT, "where: preferences, or the survey", required=True),
+    ),
+    time="stated_at",
+)
+
+CODES = Entity(
+    "codes",
+    "one row per promo code issued to somebody, in its latest state",
+    ("code",),
+    (
+        _c("code", T.TEXT, "the code", required=True),
+        _c("customer_id", T.TEXT, "to whom", required=True),
+        _c("campaign", T.TEXT, "by which campaign", required=True),
+        _c("occurrence_key", T.TEXT, "with which occurrence", required=True),
+        _c("issued_at", T.INSTANT, "when", required=True),
+        _c("valid_until", T.INSTANT, "null: without end"),
+        _c("redeemed_at", T.INSTANT, "when it was used and counted; null: not yet"),
+        _c("withdrawn_at", T.INSTANT, "when it was taken back: its message never left"),
+    ),
+    time="issued_at",
+)
+
 ENROLMENTS = Entity(
     "enrolments",
     "one row per time a customer entered a chain, in its latest state",
@@ -268,8 +305,15 @@ ENTITIES: dict[str, Entity] = {
         RESPONSES,
         CONSENTS,
         CONTACTS,
+        STATEMENTS,
+        CODES,
         ENROLMENTS,
     )
 }
-OWN_ENTITIES = (CONTACTS.name, ENROLMENTS.name)  # written by runs; no source brings them
+OWN_ENTITIES = (
+    CONTACTS.name,
+    STATEMENTS.name,
+    CODES.name,
+    ENROLMENTS.name,
+)  # written by runs; no source brings them
 SOURCE_ENTITIES: tuple[str, ...] = tuple(name for name in ENTITIES if name not in OWN_ENTITIES)

@@ -64,3 +64,31 @@ CONTACT_STATES = frozenset(
 )
 # These used up the occurrence: the campaign has spoken, or held its tongue on purpose.
 OCCURRENCE_STATES = CONTACT_STATES | {MessageState.CONTROL}
+
+
+class ResponseKind(StrEnum):
+    """What came back. A source of the user's own may bring words of its own beside these."""
+
+    OPEN = "open"
+    CLICK = "click"
+    REPLY = "reply"
+    SURVEY = "survey"  # a score
+    ANSWER = "answer"  # to another question of a survey
+    CONVERSION = "conversion"
+    REDEMPTION = "redemption"  # a code was used, and counts
+    BOUNCE = "bounce"  # for good: the address is dead
+    SOFT_BOUNCE = "soft_bounce"  # for now: the box is full, the server refuses
+    COMPLAINT = "complaint"
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+
+
+class RedemptionVerdict(StrEnum):
+    """Whether a code that came back counts, and why not."""
+
+    COUNTED = "counted"
+    AGAIN = "again"  # a unique code, redeemed before
+    LATE = "late"  # after its validity
+    OTHER = "other"  # by somebody else than it was issued to
+    UNKNOWN = "unknown"  # nobody issued it
+    RETURNED = "returned"  # its order was given back in full

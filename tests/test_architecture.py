@@ -23,20 +23,25 @@ OUTER = (
     "guards",
     "alerts",
     "sandbox",
+    "collection",
+    "offers",
+    "privacy",
+    "reports",
+    "town",
 )
 ONLY_IN = {
     "duckdb": ("antiphon/lake/",),
     "sqlalchemy": ("antiphon/ledger/", "antiphon/sources/"),
     "alembic": ("antiphon/ledger/",),
     "great_expectations": ("antiphon/validation/",),
-    "pandas": ("antiphon/validation/",),
+    "pandas": ("antiphon/validation/", "antiphon/response/", "antiphon/reports/", "antiphon/town/"),
     "prefect": ("flows/", "tasks/"),
     "aiohttp": ("antiphon/providers/",),
     "sendgrid": ("antiphon/providers/",),
     "python_http_client": ("antiphon/providers/",),
     "twilio": ("antiphon/providers/",),
-    "starlette": ("antiphon/sandbox/",),
-    "uvicorn": ("antiphon/sandbox/", "flows/engine.py"),
+    "starlette": ("antiphon/sandbox/", "antiphon/web/"),
+    "uvicorn": ("antiphon/sandbox/", "antiphon/web/", "flows/engine.py"),
 }
 
 

@@ -23,6 +23,7 @@ from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
 from antiphon.ledger.rows import LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
+from antiphon.ledger.tallies import Tallies
 
 __all__ = [
     "PLAN_SCHEMA",
@@ -68,6 +69,7 @@ class Ledger:
         self.holds = Holds(self._engine)
         self.facts = Facts(self._engine)
         self.alerts = Alerts(self._engine)
+        self.tallies = Tallies(self._engine)
 
     @classmethod
     def open(cls, url: str, migrate: bool = True) -> "Ledger":

@@ -22,7 +22,6 @@ from antiphon.states import MessageState
 
 ROWS_AT_ONCE = 5_000
 TOKENS_SINCE = 1_000_000  # more than any copy is old
-TABLES = metadata.sorted_tables  # parents first
 
 
 def copy_to(engine: Engine, path: Path) -> dict[str, int]:
@@ -73,7 +72,7 @@ def counts_of(path: Path) -> dict[str, int]:
                 name
                 for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             }
-            names = [table.name for table in TABLES if table.name in there]
+            names = [table.name for table in metadata.sorted_tables if table.name in there]
             return {
                 name: copy.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
                 for name in names
@@ -161,15 +160,15 @@ def _still(engine: Engine) -> Iterator[Connection]:
 
 def _empty(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        names = ", ".join(table.name for table in TABLES)
+        names = ", ".join(table.name for table in metadata.sorted_tables)
         connection.execute(text(f"TRUNCATE {names}"))
         return
-    for table in reversed(TABLES):
+    for table in reversed(metadata.sorted_tables):
         connection.execute(delete(table))
 
 
 def _copy_rows(source: Connection, target: Connection) -> None:
-    for table in TABLES:
+    for table in metadata.sorted_tables:
         streamed = source.execution_options(yield_per=ROWS_AT_ONCE)
         rows = streamed.execute(select(table)).mappings()
         while some := [dict(row) for row in islice(rows, ROWS_AT_ONCE)]:
@@ -180,7 +179,7 @@ def _count_on(connection: Connection) -> None:
     """Numbers that PostgreSQL gives go on after those that are there; SQLite sees to it itself."""
     if connection.dialect.name != "postgresql":
         return
-    for table in TABLES:
+    for table in metadata.sorted_tables:
         column = table.autoincrement_column
         if column is not None:
             sequence = func.pg_get_serial_sequence(table.name, column.name)

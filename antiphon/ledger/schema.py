@@ -276,6 +276,9 @@ consents = Table(
     Column("acted_at", Instant, nullable=False),
     Column("source", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("confirmed_at", Instant),
+    Column("evidence", Text),
+    Column("separate", Boolean),
     UniqueConstraint("customer_id", "channel", "category", "acted_at", "source"),
 )
 Index("ix_consents_revision", consents.c.revision)
