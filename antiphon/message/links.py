@@ -8,8 +8,7 @@ signature covers key id, purpose and message id, so that a token for one purpose
 import hashlib
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 
 from itsdangerous import BadData, Signer
@@ -29,28 +28,76 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "u"
     PREFERENCES = "p"
     WEB = "v"
+    SURVEY = "s"
+    CONFIRM = "d"  # double opt-in: what the message asked to confirm
+    CLICK = "c"
 
 
 class BadToken(AntiphonError):
     """A token that we did not sign for this purpose, or whose key is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """The personal links of one message (`links` in templates)."""
+FIELDS = {  # of `links` in templates
+    "unsubscribe": Purpose.UNSUBSCRIBE,
+    "preferences": Purpose.PREFERENCES,
+    "web": Purpose.WEB,
+    "survey": Purpose.SURVEY,
+    "confirm": Purpose.CONFIRM,
+}
 
-    unsubscribe: str
-    preferences: str
-    web: str
+
+class Links:
+    """The personal links of one message, each signed when it is first asked for: most messages
+    show two of the six. `click` begins the redirects that count clicks; no template sees it.
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[Purpose], str]) -> None:
+        self._make = make
+        self._made: dict[Purpose, str] = {}
+
+    def of(self, purpose: Purpose) -> str:
+        """The address for that purpose."""
+        made = self._made.get(purpose)
+        if made is None:
+            made = self._made[purpose] = self._make(purpose)
+        return made
 
     @property
-    def fields(self) -> dict[str, object]:
+    def unsubscribe(self) -> str:
+        """Ends the messages of the category."""
+        return self.of(Purpose.UNSUBSCRIBE)
+
+    @property
+    def preferences(self) -> str:
+        """The preference centre."""
+        return self.of(Purpose.PREFERENCES)
+
+    @property
+    def web(self) -> str:
+        """The message itself, as a page."""
+        return self.of(Purpose.WEB)
+
+    @property
+    def survey(self) -> str:
+        """The survey of a campaign that has one; `/9` after it answers its score."""
+        return self.of(Purpose.SURVEY)
+
+    @property
+    def confirm(self) -> str:
+        """Confirms the consent that a campaign asks for (double opt-in)."""
+        return self.of(Purpose.CONFIRM)
+
+    @property
+    def click(self) -> str:
+        """What stands before the name of a target in a redirect of our own."""
+        return self.of(Purpose.CLICK)
+
+    @property
+    def fields(self) -> Mapping[str, object]:
         """By name, as templates see them."""
-        return {
-            "unsubscribe": self.unsubscribe,
-            "preferences": self.preferences,
-            "web": self.web,
-        }
+        return _Fields(self)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -61,9 +108,30 @@ class Links:
         }
 
 
+class _Fields(Mapping[str, object]):
+    """What templates read; asking for one signs one."""
+
+    __slots__ = ("_links",)
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    def __getitem__(self, name: str) -> str:
+        return self._links.of(FIELDS[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in FIELDS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FIELDS)
+
+    def __len__(self) -> int:
+        return len(FIELDS)
+
+
 class _Mac:
     """HMAC-SHA1 as itsdangerous signs (RFC 2104), what depends on the key alone worked out once:
-    there are three links a message, and `hmac`'s own copies take three times as long."""
+    there are several links a message, and `hmac`'s own copies take three times as long."""
 
     def __init__(self, key: bytes) -> None:
         block = key.ljust(_BLOCK, b"\0")  # a derived key is shorter than a block
@@ -130,11 +198,7 @@ class LinkSigner:
     def links(self, message_id: str) -> Links:
         """All personal links of a message."""
         short, base = _short(message_id), self._base_url
-        return Links(
-            unsubscribe=f"{base}/u/{self._signed(Purpose.UNSUBSCRIBE, short)}",
-            preferences=f"{base}/p/{self._signed(Purpose.PREFERENCES, short)}",
-            web=f"{base}/v/{self._signed(Purpose.WEB, short)}",
-        )
+        return Links(lambda purpose: f"{base}/{purpose.value}/{self._signed(purpose, short)}")
 
 
 def _short(message_id: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from antiphon.entities import ColumnType
+from antiphon.message.links import FIELDS
 from antiphon.message.packing import Given
 from antiphon.message.shapes import Fields, Leaf, Value
 from antiphon.message.values import CAMPAIGN_FIELDS, OCCASION_FIELDS, OFFER_FIELDS
@@ -34,6 +35,6 @@ def roots_of(
         else fields("cell", dict.fromkeys(given.cell, text)),
         "offer": fields("offer", {n: OFFER_FIELDS[n] for n in given.offer}),
         "occasion": fields("occasion", {n: OCCASION_FIELDS[n] for n in given.occasion}),
-        "links": fields("links", dict.fromkeys(("unsubscribe", "preferences", "web"), text)),
+        "links": fields("links", dict.fromkeys(FIELDS, text)),
         "company": fields("company", dict.fromkeys(company, text)),
     }

@@ -92,14 +92,15 @@ def _tried(
 ) -> list[str | Unsendable]:
     """The SMS of somebody of whom everything is known, and of whom nothing is, or why it cannot
     be sent; nothing where that cannot be told."""
-    link = f"{templates.base_url.rstrip('/')}/u/{_TOKEN}"
+    base = templates.base_url.rstrip("/")
+    links = Links(lambda purpose: f"{base}/{purpose.value}/{_TOKEN}")
     tried: list[str | Unsendable] = []
     for is_known in (True, False):
         try:
             made = templates.render(
                 *(touch.message, variant, language, "sms"),
                 _sample(templates, touch, given, is_known),
-                Links(link, link, link),
+                links,
             )
         except Unsendable as wrong:
             tried.append(wrong)
