@@ -18,7 +18,7 @@ def stopped(
     """
     reasons = {
         **_suppressed(project, channel, claimed),
-        **dict(_objecting(project, channel, claimed)),
+        **dict(_objecting(project, channel, claimed, now)),
     }
     found = {
         message_id: Outcome(message_id, MessageState.WITHDRAWN, {"reason": reason})
@@ -72,7 +72,7 @@ def _suppressed(project: Project, channel: str, claimed: Sequence[Message]) -> d
 
 
 def _objecting(
-    project: Project, channel: str, claimed: Sequence[Message]
+    project: Project, channel: str, claimed: Sequence[Message], now: datetime
 ) -> Iterator[tuple[str, str]]:
     consent = project.configuration.policy.consent
     for category in sorted({message.category for message in claimed}):
@@ -80,7 +80,7 @@ def _objecting(
             continue
         mine = [message for message in claimed if message.category == category]
         customers = {message.customer_id for message in mine}
-        objecting = project.ledger.people.objections_now(customers, channel, category)
+        objecting = project.ledger.people.objections_now(customers, channel, category, now)
         for message in mine:
             if message.customer_id in objecting:
                 yield message.message_id, "the customer objected since"

@@ -14,6 +14,7 @@ from antiphon.ledger.engine import connect, parse_url, place
 from antiphon.ledger.facts import Fact, Facts
 from antiphon.ledger.history import History
 from antiphon.ledger.holds import Hold, HoldKind, Holds
+from antiphon.ledger.inbox import Arrival, Inbox, Unparsed, Waiting
 from antiphon.ledger.leases import Lease, Leases
 from antiphon.ledger.messages import Messages
 from antiphon.ledger.migrate import bring_up_to_date
@@ -21,8 +22,10 @@ from antiphon.ledger.neighbours import Neighbour, Neighbours
 from antiphon.ledger.people import People
 from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
+from antiphon.ledger.responses import Match, Response, Responses
 from antiphon.ledger.rows import LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
+from antiphon.ledger.statements import Statement, Statements
 from antiphon.ledger.tallies import Tallies
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "AccountStanding",
     "Alert",
     "Answers",
+    "Arrival",
     "Count",
     "Fact",
     "Group",
@@ -39,6 +43,7 @@ __all__ = [
     "Lease",
     "Ledger",
     "LogEntry",
+    "Match",
     "Message",
     "Neighbour",
     "OutboxCount",
@@ -46,9 +51,13 @@ __all__ = [
     "Planned",
     "Recorded",
     "Reservation",
+    "Response",
     "Run",
     "RunState",
+    "Statement",
     "Step",
+    "Unparsed",
+    "Waiting",
 ]
 
 
@@ -70,6 +79,9 @@ class Ledger:
         self.facts = Facts(self._engine)
         self.alerts = Alerts(self._engine)
         self.tallies = Tallies(self._engine)
+        self.inbox = Inbox(self._engine)
+        self.responses = Responses(self._engine)
+        self.statements = Statements(self._engine)
 
     @classmethod
     def open(cls, url: str, migrate: bool = True) -> "Ledger":

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Connection,
     Select,
     Text,
@@ -186,6 +187,16 @@ def listed(connection: Connection, values: Collection[str]) -> Select[tuple[str]
     """The texts as a subquery: one parameter, however many they are."""
     if connection.dialect.name == "postgresql":
         rows = func.unnest(bindparam(None, list(values), ARRAY(Text))).table_valued("value")
+        rows = rows.render_derived()
+    else:
+        rows = func.json_each(json.dumps(list(values))).table_valued("value")
+    return select(rows.c.value)
+
+
+def listed_numbers(connection: Connection, values: Collection[int]) -> Select[tuple[int]]:
+    """As `listed`, of whole numbers."""
+    if connection.dialect.name == "postgresql":
+        rows = func.unnest(bindparam(None, list(values), ARRAY(BigInteger))).table_valued("value")
         rows = rows.render_derived()
     else:
         rows = func.json_each(json.dumps(list(values))).table_valued("value")

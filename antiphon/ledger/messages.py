@@ -16,7 +16,7 @@ from antiphon.ledger.moving import UNRELEASED_CONTROL, as_json, move_or_undo, wi
 from antiphon.ledger.planning import Planned, plan
 from antiphon.ledger.recording import Outcome, Recorded, record
 from antiphon.ledger.retrying import try_again
-from antiphon.ledger.rows import LogEntry, Message, message_query, read_messages
+from antiphon.ledger.rows import Addressed, LogEntry, Message, message_query, read_messages
 from antiphon.ledger.schema import (
     IN_DOUBT,
     NAMED_SMS,
@@ -252,6 +252,16 @@ class Messages:
                 connection, message_query().where(messages.c.message_id == message_id)
             )
         return found[0] if found else None
+
+    def addressed(self, message_ids: Collection[str]) -> dict[str, Addressed]:
+        """Message → whom it was for; those not in the ledger are left out."""
+        if not message_ids:
+            return {}
+        columns = [messages.c[name] for name in Addressed._fields]
+        with reading(self._engine) as connection:
+            mine = messages.c.message_id.in_(listed(connection, message_ids))
+            rows = connection.execute(select(messages.c.message_id, *columns).where(mine))
+            return {row[0]: Addressed._make(row[1:]) for row in rows}
 
     def several(self, message_ids: Collection[str]) -> list[Message]:
         """The messages of those ids that there are, by id."""

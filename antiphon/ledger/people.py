@@ -11,6 +11,7 @@ from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.engine import listed, next_revision, reading, writing
 from antiphon.ledger.inserting import count_inserted, insert_into
 from antiphon.ledger.moving import as_json
+from antiphon.ledger.nullable import read_nullable
 from antiphon.ledger.schema import IN_FORCE, consents, suppressions
 
 ANY = "*"
@@ -25,6 +26,9 @@ CONSENTED = pa.schema(
         pa.field("granted", pa.bool_(), nullable=False),
         pa.field("acted_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("source", pa.string(), nullable=False),
+        pa.field("confirmed_at", pa.timestamp("us", tz="UTC")),
+        pa.field("evidence", pa.string()),
+        pa.field("separate", pa.bool_()),
     ]
 )
 
@@ -150,11 +154,14 @@ class People:
         granted: bool,
         acted_at: datetime,
         source: str,
+        confirmed_at: datetime | None = None,
+        evidence: Mapping[str, Any] | None = None,
+        separate: bool | None = None,
     ) -> None:
         """Writes down that a person agreed or objected; `*` means every channel or category.
 
-        The same act told twice is kept once. Of two opposite acts of one instant and source the
-        objection stands.
+        An act dated ahead counts from then on: the end of a pause. The same act told twice is kept
+        once. Of two opposite acts of one instant and source the objection stands.
         """
         row = {
             "customer_id": customer_id,
@@ -163,6 +170,9 @@ class People:
             "granted": granted,
             "acted_at": acted_at,
             "source": source,
+            "confirmed_at": confirmed_at,
+            "evidence": as_json(evidence),
+            "separate": separate,
         }
         with writing(self._engine) as connection:
             row["revision"] = next_revision(connection)
@@ -170,22 +180,24 @@ class People:
             stricter = and_(consents.c.granted, ~new.excluded.granted)
             upsert = new.on_conflict_do_update(
                 index_elements=["customer_id", "channel", "category", "acted_at", "source"],
-                set_={"granted": new.excluded.granted, "revision": new.excluded.revision},
+                set_={
+                    name: new.excluded[name]
+                    for name in ("granted", "confirmed_at", "evidence", "separate", "revision")
+                },
                 where=stricter,
             )
             connection.execute(upsert, row)
 
     def consents_since(self, mark: int) -> pa.Table:
         """Acts recorded after the mark (0: all), with the columns of entities.CONSENTS."""
-        columns = [consents.c[name] for name in CONSENTED.names]
-        query = select(*columns).where(consents.c.revision > mark)
-        with read_bulk(self._engine, query, CONSENTED) as reader:
+        which = consents.c.revision > mark
+        with read_nullable(self._engine, consents, CONSENTED, which) as reader:
             return reader.read_all()
 
     def objections_now(
-        self, customer_ids: Collection[str], channel: str, category: str
+        self, customer_ids: Collection[str], channel: str, category: str, at: datetime
     ) -> set[str]:
-        """Those of the customers whose latest act recorded here is an objection.
+        """Those of the customers whose latest act by `at` recorded here is an objection.
 
         It knows no acts of other sources: for the last look before a message leaves.
         """
@@ -200,6 +212,7 @@ class People:
                     consents.c.customer_id.in_(listed(connection, customer_ids)),
                     consents.c.channel.in_([channel, ANY]),
                     consents.c.category.in_([category, ANY]),
+                    consents.c.acted_at <= at,
                 )
                 .subquery()
             )

@@ -54,6 +54,16 @@ class Message(NamedTuple):
         return keys.message_id(salt, self.occurrence_key, self.attempt + 1)
 
 
+class Addressed(NamedTuple):
+    """Whom a message was for, and by which campaign: as much as a response needs to know."""
+
+    customer_id: str
+    campaign: str
+    channel: str
+    category: str
+    address: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class LogEntry:
     """One change of one message: its state from `at` on, by whom, with what evidence (JSON)."""

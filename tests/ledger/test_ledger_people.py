@@ -17,6 +17,8 @@ from antiphon.ledger import Ledger, Outcome
 from antiphon.ledger.engine import next_revision, writing
 from antiphon.ledger.history import CONTACTS
 from antiphon.ledger.people import CONSENTED
+from antiphon.ledger.responses import RESPONDED
+from antiphon.ledger.statements import STATED
 from antiphon.states import MessageState
 
 
@@ -26,14 +28,11 @@ def consent(
     ledger.people.consent_act(who, channel, category, granted=granted, acted_at=at, source="web")
 
 
-PROOFS = ("confirmed_at", "evidence", "separate")  # acts that we record ourselves carry none yet
-
-
 def test_the_bulk_tables_have_the_columns_of_the_lake() -> None:
     assert CONTACTS.names == [column.name for column in entities.CONTACTS.columns]
-    columns = [column.name for column in entities.CONSENTS.columns]
-    without_proof = [name for name in columns if name not in PROOFS]
-    assert CONSENTED.names == without_proof
+    assert CONSENTED.names == [column.name for column in entities.CONSENTS.columns]
+    assert RESPONDED.names == [column.name for column in entities.RESPONSES.columns]
+    assert STATED.names == [column.name for column in entities.STATEMENTS.columns]
 
 
 def test_a_suppressed_address_stays_so_until_lifted(ledger: Ledger) -> None:
@@ -61,16 +60,17 @@ def test_the_latest_act_of_a_person_wins(ledger: Ledger) -> None:
     consent(ledger, "b", "*", "*", False, NOW + MINUTE)
     consent(ledger, "c", "sms", "promo", False)
     customers = ["a", "b", "c", "d"]
-    assert ledger.people.objections_now(customers, "email", "promo") == {"b"}
-    assert ledger.people.objections_now(customers, "sms", "promo") == {"a", "b", "c"}
-    assert ledger.people.objections_now(["a"], "sms", "service") == set()
+    assert ledger.people.objections_now(customers, "email", "promo", NOW + HOUR) == {"b"}
+    assert ledger.people.objections_now(customers, "sms", "promo", NOW + HOUR) == {"a", "b", "c"}
+    assert ledger.people.objections_now(customers, "email", "promo", NOW) == {"a"}
+    assert ledger.people.objections_now(["a"], "sms", "service", NOW + HOUR) == set()
 
 
 def test_of_opposite_acts_of_one_instant_the_objection_stands(ledger: Ledger) -> None:
     for who, acts in {"a": (True, False), "b": (False, True)}.items():
         for granted in acts:
             consent(ledger, who, "email", "promo", granted)
-    assert ledger.people.objections_now(["a", "b"], "email", "promo") == {"a", "b"}
+    assert ledger.people.objections_now(["a", "b"], "email", "promo", NOW) == {"a", "b"}
     assert ledger.people.consents_since(0)["granted"].to_pylist() == [False, False]
 
 
@@ -81,6 +81,25 @@ def test_consents_are_told_once_from_a_mark_on(ledger: Ledger) -> None:
     consent(ledger, "a", "email", "promo", True)
     assert ledger.people.consents_since(mark)["customer_id"].to_pylist() == ["b"]
     assert ledger.people.consents_since(0).schema == CONSENTED
+
+
+def test_an_act_keeps_what_proves_it(ledger: Ledger) -> None:
+    consent(ledger, "a", "email", "promo", True)
+    ledger.people.consent_act(
+        "b",
+        "email",
+        "promo",
+        granted=True,
+        acted_at=NOW,
+        source="confirmation",
+        confirmed_at=NOW + MINUTE,
+        evidence={"message": "m"},
+        separate=True,
+    )
+    plain, proved = ledger.people.consents_since(0).sort_by("customer_id").to_pylist()
+    assert [plain[name] for name in ("confirmed_at", "evidence", "separate")] == [None] * 3
+    assert proved["confirmed_at"] == NOW + MINUTE
+    assert (proved["evidence"], proved["separate"]) == ('{"message": "m"}', True)
 
 
 def test_contacts_since_a_mark_are_what_changed_since(ledger: Ledger) -> None:
