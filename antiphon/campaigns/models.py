@@ -448,6 +448,11 @@ class Campaign(Model):
     )
     offer: Offer | None = Field(default=None, description="Absent: nothing is promised")
     goal: Goal | None = Field(default=None, description="Absent: no conversion is counted")
+    confirms: Category | None = Field(
+        default=None,
+        description="Category whose consent the message asks to confirm (double opt-in): "
+        "`links.confirm`",
+    )
     limits: Limits = Limits()
     expires_after: LongerThanZero = Field(
         default=ONE_DAY, description="A message not sent by then is not sent"
