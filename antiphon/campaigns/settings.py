@@ -224,6 +224,34 @@ class LinkSettings(Model):
         description="Environment variable with the key that signs links; or NAME_FILE, a file",
     )
     utm: UtmTags | None = Field(default=None, description="Absent: links carry no campaign tags")
+    clicks: Literal["provider", "own"] = Field(
+        default="provider",
+        description="Who counts clicks: the provider where it does, or redirects of our own "
+        "(antiphon serve)",
+    )
+
+
+class WebSettings(Model):
+    """What the web server accepts (antiphon serve, docs/web.md)."""
+
+    link_age: LongerThanZero = Field(
+        default=timedelta(days=400),
+        description="Personal pages open so long after their message; one can always unsubscribe",
+    )
+    signature_age: LongerThanZero = Field(
+        default=timedelta(days=7),
+        description="Older signed requests are refused; providers repeat theirs for a day",
+    )
+    sendgrid_key_from: EnvironmentName = Field(
+        default="SENDGRID_WEBHOOK_KEY",
+        description="Environment variable with the verification key of SendGrid's Event Webhook, "
+        "several with commas between; or NAME_FILE, a file",
+    )
+    twilio_key_from: EnvironmentName = Field(
+        default="TWILIO_WEBHOOK_KEY",
+        description="Environment variable with Twilio's shared key for webhooks, where one is "
+        "used; else Twilio signs with the account's auth token",
+    )
 
 
 class Settings(Model):
@@ -245,4 +273,5 @@ class Settings(Model):
     sms: SmsSettings = SmsSettings()
     alerts: AlertSettings = AlertSettings()
     links: LinkSettings
+    web: WebSettings = WebSettings()
     salt: Line = Field(description="Keys the hashes that assign arms; never change it")
