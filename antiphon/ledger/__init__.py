@@ -8,6 +8,7 @@ from antiphon.ledger import copying
 from antiphon.ledger.accounts import Accounts, AccountStanding, Reservation
 from antiphon.ledger.alerts import Alert, Alerts
 from antiphon.ledger.claiming import Group
+from antiphon.ledger.codes import Code, Codes
 from antiphon.ledger.contents import Contents
 from antiphon.ledger.counting import Answers, Count, OutboxCount
 from antiphon.ledger.engine import connect, parse_url, place
@@ -15,6 +16,7 @@ from antiphon.ledger.facts import Fact, Facts
 from antiphon.ledger.history import History
 from antiphon.ledger.holds import Hold, HoldKind, Holds
 from antiphon.ledger.inbox import Arrival, Inbox, Unparsed, Waiting
+from antiphon.ledger.issuing import Issuing
 from antiphon.ledger.leases import Lease, Leases
 from antiphon.ledger.messages import Messages
 from antiphon.ledger.migrate import bring_up_to_date
@@ -27,6 +29,7 @@ from antiphon.ledger.rows import LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
 from antiphon.ledger.statements import Statement, Statements
 from antiphon.ledger.tallies import Tallies
+from antiphon.ledger.tombstones import Tombstones
 
 __all__ = [
     "PLAN_SCHEMA",
@@ -34,12 +37,14 @@ __all__ = [
     "AccountStanding",
     "Alert",
     "Answers",
+    "Code",
     "Arrival",
     "Count",
     "Fact",
     "Group",
     "Hold",
     "HoldKind",
+    "Issuing",
     "Lease",
     "Ledger",
     "LogEntry",
@@ -79,6 +84,8 @@ class Ledger:
         self.facts = Facts(self._engine)
         self.alerts = Alerts(self._engine)
         self.tallies = Tallies(self._engine)
+        self.codes = Codes(self._engine)
+        self.tombstones = Tombstones(self._engine)
         self.inbox = Inbox(self._engine)
         self.responses = Responses(self._engine)
         self.statements = Statements(self._engine)

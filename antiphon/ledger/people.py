@@ -135,6 +135,16 @@ class People:
         with read_bulk(self._engine, query, SUPPRESSED) as reader:
             return reader.read_all()
 
+    def suppressed_for(self, reason: str) -> pa.Table:
+        """channel, address_key, suppressed_at of the suppressions in force for a reason."""
+        columns = (*SUPPRESSED.names, "suppressed_at")
+        query = select(*(suppressions.c[name] for name in columns)).where(
+            IN_FORCE, suppressions.c.reason == reason
+        )
+        at = pa.field("suppressed_at", pa.timestamp("us", tz="UTC"))
+        with read_bulk(self._engine, query, SUPPRESSED.append(at)) as reader:
+            return reader.read_all()
+
     def suppressed_now(self, channel: str, address_keys: Collection[str]) -> set[str]:
         """Those of the keys that are suppressed."""
         with reading(self._engine) as connection:

@@ -18,6 +18,7 @@ from antiphon.entities import SOURCE_ENTITIES, ColumnType
 from antiphon.errors import UserFilesError
 from antiphon.lake import Change, Snapshot
 from antiphon.ledger import Ledger
+from antiphon.privacy.tombstones import left_out, lift_agreed
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.sources.pull import Pull, Pulled, pull_sources
@@ -90,6 +91,7 @@ def pull(run: Run) -> Counts:
         pulled = pull_happenings(project, base, staging, run.record.as_of)
     else:
         pulled = _pulled(project, base, staging, run.record.as_of)
+    pulled, forgotten = left_out(project, pulled, base)
     stage_own(project.ledger, ledger_mark(base), staging / "own")
     fresh = tuple(one for one in pulled if not one.skipped)
     firsts = tuple(sorted({one.entity for one in fresh if one.source not in base.watermarks}))
@@ -97,6 +99,8 @@ def pull(run: Run) -> Counts:
     counts = Counter[str]()
     for one in pulled:
         counts[one.entity] += one.rows
+    if forgotten:
+        counts["forgotten"] = forgotten
     return dict(counts)
 
 
@@ -271,6 +275,7 @@ def publish(run: Run) -> Counts:
     run.pin(snapshot_id=snapshot.id, history_mark=ledger_mark(snapshot))
     if run.record.flow == TRIGGERS or run.record.dry_run:
         return dict(counts)
+    lift_agreed(run.project, snapshot)
     withdrawn = withdraw_objected(run, snapshot)
     return {**counts, "objected": withdrawn} if withdrawn else dict(counts)
 
