@@ -5,6 +5,7 @@ A hash is the md5 of UTF-8 text: a purpose, then the parts, each preceded by the
 """
 
 import hashlib
+import unicodedata
 
 SEPARATOR = "\x1f"
 TWO_TO_64 = 2**64
@@ -63,3 +64,14 @@ def message_id(salt: str, occurrence: str, attempt: int) -> str:
 def address_key(salt: str, channel: str, address: str) -> str:
     """What a suppression is filed under: a salted hash of the normalised address."""
     return digest("address", salt, channel, address)
+
+
+def code_key(text: str) -> str:
+    """A promo code as it is kept and compared: capital letters and digits, nothing in between."""
+    normal = unicodedata.normalize("NFKC", text).upper()
+    return "".join(one for one in normal if one.isalnum())
+
+
+def code_key_sql(expression: str) -> str:
+    """DuckDB expression equal to `code_key` of a code of ASCII characters, as ours are."""
+    return f"upper(regexp_replace({expression}, '[^0-9A-Za-z]', '', 'g'))"

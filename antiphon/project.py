@@ -86,6 +86,12 @@ class Project:
         return tuple(keys.split(",")) if keys else (own_key(self.var / "link.key"),)
 
     @property
+    def code_key(self) -> str:
+        """The secret that promo codes are drawn with."""
+        key = read_secret(self.environment, self.configuration.settings.offers.key_from)
+        return key or own_key(self.var / "code.key")
+
+    @property
     def var(self) -> Path:
         """Where everything lies that Antiphon writes."""
         return self.root / "var"

@@ -70,7 +70,7 @@ def _near(cap: Cap, basis: Basis) -> str:
 
 
 def _offers(basis: Basis) -> str:
-    offers = [("", ""), *((one.campaign, one.offer.code) for one in basis.known if one.offer)]
+    offers = [("", ""), *((one.campaign, one.promise or "") for one in basis.known if one.offer)]
     rows = ", ".join(f"({literal(campaign)}, {literal(code)})" for campaign, code in offers)
     return f"SELECT * FROM (VALUES {rows}) AS offers(campaign, code)"
 

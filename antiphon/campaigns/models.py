@@ -7,12 +7,13 @@ are generated from here, so a field's description is what the marketer reads in 
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from antiphon.campaigns.scalars import (
     CellName,
+    CodePrefix,
     DateFormat,
     Day,
     Delimiter,
@@ -43,6 +44,7 @@ ColumnTypeName = Literal["text", "integer", "number", "money", "boolean", "day",
 RESERVED_ARMS = ("control", "universal_control")
 LIKED = {"preference": "preferred_channel", "response": "best_channel"}  # channel_by → feature
 ONE_DAY = timedelta(days=1)
+UNIQUE = "unique"  # as a code: one of one's own
 NO_TIME = timedelta(0)
 
 
@@ -378,16 +380,71 @@ class LayerGroup(Model):
 class Goal(Model):
     """What counts as a conversion."""
 
-    event: Line = Field(description="order, or the name of an event")
+    event: Line = Field(
+        description="order; code (its code was redeemed); survey (it was answered); or the name "
+        "of an event"
+    )
+    category: Line | None = Field(
+        default=None, description="Of orders: only what was bought of this product category"
+    )
     within: LongerThanZero = Field(description="So long after the message")
+
+    @model_validator(mode="after")
+    def _is_of_orders(self) -> Self:
+        if self.category is not None and self.event != "order":
+            raise ValueError("'category' is of orders: write event: order")
+        return self
+
+
+class OfferBudget(Model):
+    """How much may be promised; beyond it nobody else gets the campaign's message."""
+
+    codes: Whole | None = Field(
+        default=None, ge=1, description="Codes that may be out, those withdrawn unsent not counted"
+    )
+    money: Number | None = Field(
+        default=None,
+        gt=0,
+        description="Discount given by codes redeemed; once it is reached no more are issued",
+    )
 
 
 class Offer(Model):
     """What is promised; `offer` in templates."""
 
-    code: Line = Field(description="The promo code everybody gets")
+    code: Line = Field(
+        default="",
+        description="unique: a code of one's own with each message; else the code everybody gets",
+    )
+    prefix: CodePrefix | None = Field(
+        default=None, description="What every unique code begins with: WB"
+    )
     discount: Line | None = Field(default=None, description="As printed: 10%, 5 EUR")
+    gift: Line | None = Field(default=None, description="As printed: a hand cream")
     valid: LongerThanZero | None = Field(default=None, description="So long after the message")
+    budget: OfferBudget | None = Field(default=None, description="Absent: without limit")
+    reminds: Name | None = Field(
+        default=None,
+        description="A campaign with unique codes: instead of an own code the customer's open one "
+        "of that campaign, with its discount, gift and last day",
+    )
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether each occurrence gets a code of its own."""
+        return self.code == UNIQUE
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.code) == (self.reminds is not None):
+            raise ValueError("write 'code', or 'reminds' to repeat the codes of another campaign")
+        if self.reminds is not None and (self.discount or self.gift or self.valid or self.budget):
+            raise ValueError(
+                "with 'reminds' the discount, gift and validity are those of the other campaign"
+            )
+        if self.prefix is not None and not self.is_unique:
+            raise ValueError("'prefix' is of unique codes: write code: unique")
+        return self
 
 
 class Campaign(Model):
@@ -448,6 +505,9 @@ class Campaign(Model):
     )
     offer: Offer | None = Field(default=None, description="Absent: nothing is promised")
     goal: Goal | None = Field(default=None, description="Absent: no conversion is counted")
+    survey: Name | None = Field(
+        default=None, description="A file in config/surveys/: `links.survey` leads to it"
+    )
     confirms: Category | None = Field(
         default=None,
         description="Category whose consent the message asks to confirm (double opt-in): "
@@ -458,6 +518,13 @@ class Campaign(Model):
         default=ONE_DAY, description="A message not sent by then is not sent"
     )
     tags: tuple[Name, ...] = Field(default=(), description="Words to group campaigns by")
+
+    @property
+    def promise(self) -> str | None:
+        """What tells its offer from others: the shared code, or a campaign for unique ones."""
+        if self.offer is None:
+            return None
+        return self.offer.reminds or (self.campaign if self.offer.is_unique else self.offer.code)
 
     @property
     def arms(self) -> dict[str, float]:

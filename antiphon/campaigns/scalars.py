@@ -256,6 +256,15 @@ CellName = Annotated[
         "25-50",
     ),
 ]
+CodePrefix = Annotated[
+    str,
+    _pattern(
+        "[A-Z0-9]{1,8}",
+        "1 to 8 capital letters and digits",
+        "write 1 to 8 of A-Z and 0-9: people type it at the till",
+        "WB",
+    ),
+]
 EnvironmentName = Annotated[
     str,
     _pattern(

@@ -254,6 +254,21 @@ class WebSettings(Model):
     )
 
 
+class OfferSettings(Model):
+    """Promo codes of one's own."""
+
+    key_from: EnvironmentName = Field(
+        default="ANTIPHON_CODE_KEY",
+        description="Environment variable with the secret that codes are drawn with; or "
+        "NAME_FILE, a file; absent: a key of this machine's own in var/",
+    )
+    till_from: EnvironmentName = Field(
+        default="ANTIPHON_TILL_KEY",
+        description="Environment variable with the secret by which tills redeem codes over HTTP; "
+        "or NAME_FILE, a file",
+    )
+
+
 class Settings(Model):
     """config/settings.yaml: what belongs to the company and the machine. Never a secret."""
 
@@ -274,4 +289,5 @@ class Settings(Model):
     alerts: AlertSettings = AlertSettings()
     links: LinkSettings
     web: WebSettings = WebSettings()
+    offers: OfferSettings = OfferSettings()
     salt: Line = Field(description="Keys the hashes that assign arms; never change it")

@@ -11,6 +11,7 @@ from antiphon.errors import LedgerError
 from antiphon.ledger.claiming import Group, claim, due_groups, next_due_at, reroute
 from antiphon.ledger.counting import ONE_DAY, Answers, Count, OutboxCount, answers, counts, outbox
 from antiphon.ledger.engine import HOLDS_LOCK, listed, lock, reading, writing
+from antiphon.ledger.issuing import Issuing
 from antiphon.ledger.leases import Lease, guard
 from antiphon.ledger.moving import UNRELEASED_CONTROL, as_json, move_or_undo, withdraw_planned
 from antiphon.ledger.planning import Planned, plan
@@ -40,9 +41,16 @@ class Messages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def plan(self, rows: pa.Table, run_id: str, lease: Lease, now: datetime) -> Planned:
+    def plan(
+        self,
+        rows: pa.Table,
+        run_id: str,
+        lease: Lease,
+        now: datetime,
+        issuing: Issuing | None = None,
+    ) -> Planned:
         """Writes the rows that are not there yet: see `planning.plan`."""
-        return plan(self._engine, rows, run_id, lease, now)
+        return plan(self._engine, rows, run_id, lease, now, issuing)
 
     def release(self, run_id: str, lease: Lease, now: datetime) -> datetime:
         """From now on the run's messages may leave; when it was released (the first time counts).

@@ -3,13 +3,13 @@
 A null travels as a value that the column never has, and becomes a null again in Arrow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ColumnElement, Engine, Table, case, func, literal, select
+from sqlalchemy import ColumnElement, Engine, Select, Table, case, func, literal, select
 
 from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.schema import EPOCH, Instant
@@ -31,9 +31,24 @@ def read_nullable(
     The table's columns have the schema's names. Texts, booleans, instants and whole numbers may
     be null; 1970 is no instant.
     """
-    asked = [_asked(table.c[field.name], field) for field in schema]
+    query = select(*nullable_columns(dict(table.c.items()), schema)).where(which)
+    with read_nullable_query(engine, query, schema) as reader:
+        yield reader
+
+
+def nullable_columns(
+    columns: Mapping[str, ColumnElement[Any]], schema: pa.Schema
+) -> list[ColumnElement[Any]]:
+    """What a query asks for to be read by `read_nullable_query`; `columns`: by the field's name."""
+    return [_asked(columns[field.name], field) for field in schema]
+
+
+@contextmanager
+def read_nullable_query(
+    engine: Engine, query: Select[Any], schema: pa.Schema
+) -> Iterator[pa.RecordBatchReader]:
+    """As `read_nullable`, of any query whose columns are `nullable_columns`."""
     wire = pa.schema([pa.field(field.name, _wire_type(field)) for field in schema])
-    query = select(*asked).where(which)
     with read_bulk(engine, query, wire) as reader:
         yield pa.RecordBatchReader.from_batches(schema, _with_nulls(reader, schema))
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Row, column, select, table
 from antiphon.errors import LedgerError
 from antiphon.ledger.engine import listed, next_revision, writing
 from antiphon.ledger.inserting import insert_new
+from antiphon.ledger.issuing import Issuing, issue, take_back_unused
 from antiphon.ledger.leases import Lease, guard
 from antiphon.ledger.moving import write_log
 from antiphon.ledger.schema import Instant, message_groups, messages, runs
@@ -56,8 +57,16 @@ class Planned:
     existing: int
 
 
-def plan(engine: Engine, rows: pa.Table, run_id: str, lease: Lease, now: datetime) -> Planned:
-    """Writes rows of PLAN_SCHEMA that the outbox has not got yet, by occurrence and attempt.
+def plan(  # noqa: PLR0917
+    engine: Engine,
+    rows: pa.Table,
+    run_id: str,
+    lease: Lease,
+    now: datetime,
+    issuing: Issuing | None = None,
+) -> Planned:
+    """Writes rows of PLAN_SCHEMA that the outbox has not got yet, by occurrence and attempt, with
+    the codes that they promise (`issuing`).
 
     A row is born `planned`, or `control`, as its `state` says. May be repeated after a kill: each
     transaction of 10,000 rows stands by itself. A row that exists is counted, never changed.
@@ -71,7 +80,7 @@ def plan(engine: Engine, rows: pa.Table, run_id: str, lease: Lease, now: datetim
         with writing(engine) as connection:
             guard(connection, lease)
             run = _planning_run(connection, run_id)
-            added = _insert(connection, batch, run_id, now)
+            added = _insert(connection, batch, run_id, now, issuing)
             if added and run.released_at is not None:
                 raise LedgerError(
                     f"run {run_id} is released: {added} new messages cannot join it unaudited."
@@ -112,7 +121,9 @@ def _planning_run(connection: Connection, run_id: str) -> Row[Any]:
     return run
 
 
-def _insert(connection: Connection, batch: pa.Table, run_id: str, now: datetime) -> int:
+def _insert(
+    connection: Connection, batch: pa.Table, run_id: str, now: datetime, issuing: Issuing | None
+) -> int:
     revision = next_revision(connection)
     common = {"run_id": run_id, "updated_at": _stored(now, connection), "revision": revision}
     if not batch.num_rows:
@@ -121,10 +132,15 @@ def _insert(connection: Connection, batch: pa.Table, run_id: str, now: datetime)
     groups = _groups(connection, {_group_of(row) for row in rows})
     for row in rows:
         row["group_id"] = groups[_group_of(row)]
+    if issuing is not None:
+        issue(connection, rows, issuing, now, revision)
     # columns without types: the values are already what the database stores
     plain = table(messages.name, *(column(name) for name in rows[0]))
     connection.execute(insert_new(connection, plain), rows)
-    return write_log(connection, revision)
+    added = write_log(connection, revision)
+    if issuing is not None and added < len(rows):
+        take_back_unused(connection, revision)
+    return added
 
 
 def _group_of(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def faults(campaign: Campaign, crosses: Mapping[str, Collection[str]]) -> Iterat
     offer, known = campaign.offer, cell_names(campaign, crosses)
     if offer is None or known is None:
         return
-    for key, text in (("code", offer.code), ("discount", offer.discount)):
+    for key, text in (("code", offer.code), ("discount", offer.discount), ("gift", offer.gift)):
         for part, is_name in _parts(text or ""):
             prefix, dot, name = part.partition(".")
             if not is_name or (f"{prefix}{dot}" == _CELL and campaign.for_each and name in known):

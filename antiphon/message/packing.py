@@ -10,6 +10,7 @@ from antiphon.audience.triggers import ORDER
 from antiphon.campaigns.models import ChainStart, Trigger
 from antiphon.campaigns.touches import Touch
 from antiphon.entities import ColumnType
+from antiphon.message.codes import shown
 from antiphon.message.offers import cell_names, filled, filled_sql, is_filled
 from antiphon.message.values import NO_CELL, OCCASION_FIELDS, OFFER_FIELDS, encode
 from antiphon.quoting import literal, quoted
@@ -34,6 +35,7 @@ def given_by(touch: Touch, crosses: Mapping[str, Collection[str]]) -> Given:
     promised = offer and {
         "code": offer.code,
         "discount": offer.discount,
+        "gift": offer.gift,
         "valid_until": offer.valid,
     }
     starts = campaign.on or (campaign.chain and campaign.chain.start)
@@ -120,8 +122,9 @@ class Values:
         if offer is None:
             return {}
         return {
-            "code": offer.code,
+            "code": shown(offer),
             "discount": offer.discount,
+            "gift": offer.gift,
             "valid_until": (self.day + offer.valid).isoformat() if offer.valid else None,
         }
 

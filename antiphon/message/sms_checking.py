@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.entities import ColumnType
 from antiphon.errors import AntiphonError, Problem
+from antiphon.message.codes import shown
 from antiphon.message.content import Sms
 from antiphon.message.links import Links
 from antiphon.message.packing import Given
@@ -124,8 +125,9 @@ def _sample(templates: Templates, touch: Touch, given: Given, is_known: bool) ->
         customer["timezone"] = templates.timezone
     offer = campaign.offer
     promised = {
-        "code": offer and offer.code,
+        "code": offer and shown(offer),
         "discount": offer and offer.discount,
+        "gift": offer and offer.gift,
         "valid_until": _SAMPLES[ColumnType.DAY],
     }
     return {

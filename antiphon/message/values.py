@@ -18,6 +18,7 @@ CAMPAIGN_FIELDS = dict.fromkeys(("name", "title", "category"), ColumnType.TEXT)
 OFFER_FIELDS = {
     "code": ColumnType.TEXT,
     "discount": ColumnType.TEXT,
+    "gift": ColumnType.TEXT,
     "valid_until": ColumnType.DAY,
 }
 OCCASION_FIELDS = {

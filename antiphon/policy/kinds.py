@@ -81,7 +81,7 @@ class Kinds:
 
     def _offer(self, kind: Kind) -> str | None:
         campaign = self._campaigns.get(kind.campaign)
-        return campaign.offer.code if campaign and campaign.offer else None
+        return campaign.promise if campaign else None
 
     def _every(self) -> Bools:
         return np.ones(len(self.all), np.bool_)

@@ -17,6 +17,7 @@ from antiphon.steps.composing import Composer, keep_templates
 from antiphon.steps.deciding import Day, decide_day
 from antiphon.steps.frames import Frames
 from antiphon.steps.history import DECIDED, keep
+from antiphon.steps.issuing import issuing_of
 from antiphon.steps.ran import RAN, facts
 from antiphon.steps.run import DAILY, Counts, Run, check_lease, step
 from antiphon.steps.volumes import LATE, cautions, unpaid_of
@@ -50,8 +51,9 @@ def decide(run: Run) -> Counts:
                 keep(run, day.snapshot, change, read)
                 run.publish(change)
         keep_templates(ledger, composer.templates, day.touches)
+        issuing = issuing_of(run.project, composer.templates, day.touches)
         for messages in _joined(map(composer.messages, day.touches), ROWS_A_PLAN):
-            ledger.messages.plan(messages, run.id, run.lease, run.now)
+            ledger.messages.plan(messages, run.id, run.lease, run.now, issuing)
         proofs = [one for touch in day.touches for one in composer.proofs(touch)]
     run.write("proofs.json", json.dumps(proofs))
     return _reported(run, counts)
