@@ -93,8 +93,10 @@ def compare(
     for name in sorted(groups):
         if name == control:
             continue
-        of, usual = (of_rates, POINTS) if is_share else (of_means, PLAIN)
+        has_before = held.before_before > 0 and groups[name].before_before > 0
+        of = of_rates if is_share and not has_before else of_means
         lift = of(groups[name], held, confidence)
+        usual = POINTS if is_share else PLAIN
         told = verdict(lift, unit=unit or usual, day=day, days=days, ratio_chance=chance)
         found.append(Comparison(name, groups[name], held, lift, chance, told))
     return found

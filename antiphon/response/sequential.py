@@ -14,18 +14,17 @@ from math import inf, log, sqrt
 TIGHTEST_AT = 1_000.0
 
 
-def half_width(
-    error: float, units: float, confidence: float, tightest_at: float = TIGHTEST_AT
-) -> float:
-    """Half the width of the interval that holds at every look, around an estimate with this
-    standard error out of so many randomised units of both arms."""
-    if units <= 0 or error == inf:
+def quantile(units: float, confidence: float, tightest_at: float = TIGHTEST_AT) -> float:
+    """How many standard errors the interval that holds at every look reaches to each side of an
+    estimate out of so many randomised units of both arms: in place of 1.96."""
+    if units <= 0:
         return inf
     alpha = 1 - confidence
     spread = units * mixture(alpha, tightest_at)
-    return error * sqrt(2 * (spread + 1) / spread * log(sqrt(spread + 1) / alpha))
+    return sqrt(2 * (spread + 1) / spread * log(sqrt(spread + 1) / alpha))
 
 
 def mixture(alpha: float, tightest_at: float) -> float:
-    """ρ² of Theorem 2.2 for the tightest interval after so many units (their eq. 10)."""
+    """ρ² of Theorem 2.2 for about the tightest interval after so many units (their appendix on
+    the choice of ρ)."""
     return (-2 * log(alpha) + log(-2 * log(alpha) + 1)) / tightest_at
