@@ -1,0 +1,124 @@
+"""The shop of a town: every order goes into the files that the next run pulls, as in life."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv
+
+from antiphon.demo.shop import CATEGORIES
+from antiphon.town.clock import TownClock
+from antiphon.town.people import People
+
+ORDERS, LINES = "orders.csv", "order_lines.csv"
+CODE = "promo_code"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who ordered when; the message that alone caused it ('' for none), and its code."""
+
+    customer: str
+    at: datetime
+    message: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """An order with what was paid, in the business currency's cents."""
+
+    order_id: str
+    order: Order
+    cents: int
+
+
+class Shop:
+    """Sells, and writes down what it sold. Its orders' files get a column for codes."""
+
+    def __init__(self, folder: Path, people: People, clock: TownClock, seed: int) -> None:
+        self._folder, self._people, self._clock, self._seed = folder, people, clock, seed
+        self.sold: list[Sold] = []
+        products = pyarrow.csv.read_csv(folder / "products.csv")
+        names = list(CATEGORIES)
+        self._shelves: list[list[tuple[str, int]]] = [[] for _ in names]
+        for row in products.to_pylist():
+            cents = round(float(row["price"]) * 100)
+            self._shelves[names.index(row["category"])].append((row["product_id"], cents))
+        _with_column(folder / ORDERS, CODE)
+        with (folder / ORDERS).open(encoding="utf-8", newline="") as file:
+            self._columns = next(csv.reader(file))
+
+    def sell(self, orders: Iterable[Order]) -> list[Sold]:
+        """Take orders, in the order of time; they are in the files when this returns."""
+        sold, rows, lines = [], [], []
+        for order in sorted(orders, key=lambda one: (one.at, one.customer)):
+            number = len(self.sold) + len(sold) + 1
+            order_id = f"T{number:07d}"
+            basket = self._basket(order.customer, number)
+            for place, (product, quantity, cents) in enumerate(basket, 1):
+                lines.append([order_id, place, product, quantity, f"{cents / 100:.2f}"])
+            total = sum(quantity * cents for _, quantity, cents in basket)
+            rows.append(self._row(order_id, order.customer, order.at, total, "paid", order.code))
+            sold.append(Sold(order_id, order, total))
+        self._append(ORDERS, rows)
+        self._append(LINES, lines)
+        self.sold += sold
+        return sold
+
+    def take_back(self, orders: Iterable[tuple[Sold, datetime]]) -> None:
+        """Whole orders that are given back: each becomes a negative one of that moment."""
+        rows = [
+            self._row(f"{one.order_id}R", one.order.customer, at, -one.cents, "returned", "")
+            for one, at in orders
+        ]
+        self._append(ORDERS, rows)
+
+    def _row(  # noqa: PLR0917 (a row's columns)
+        self, order_id: str, customer: str, at: datetime, cents: int, status: str, code: str
+    ) -> list[str]:
+        wall = self._clock.wall(at).isoformat()
+        known = {
+            "order_id": order_id,
+            "customer_id": customer,
+            "ordered_at": wall,
+            "amount": f"{cents / 100:.2f}",
+            "store": "web" if code else "shop",
+            "status": status,
+            "updated_at": wall,
+            CODE: code,
+        }
+        return [known.get(name, "") for name in self._columns]
+
+    def _basket(self, customer: str, number: int) -> list[tuple[str, int, int]]:
+        """Product, pieces and the price of one, for each line."""
+        random = np.random.default_rng([self._seed, 7, number])
+        taste = int(self._people.taste[self._people.place[customer]])
+        basket = []
+        for _ in range(1 + int(random.poisson(1.1))):
+            shelf = taste if random.random() < 0.55 else int(random.integers(len(self._shelves)))
+            product, cents = self._shelves[shelf][int(random.integers(len(self._shelves[shelf])))]
+            basket.append((product, 1 + int(random.random() < 0.15), cents))
+        return basket
+
+    def _append(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        if rows:
+            with (self._folder / name).open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _with_column(path: Path, name: str) -> None:
+    """Give a file one more column, empty so far, unless it has it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    if name in rows[0]:
+        return
+    fresh = path.with_suffix(".new")
+    with fresh.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*rows[0], name])
+        writer.writerows([*row, ""] for row in rows[1:])
+    fresh.replace(path)
