@@ -212,6 +212,12 @@ class Runs:
         )
         return self._runs(query.order_by(runs.c.ordinal))
 
+    def never_released(self) -> list[str]:
+        """Runs of which nothing may leave, or none may yet; in order."""
+        query = select(runs.c.run_id).where(runs.c.released_at.is_(None)).order_by(runs.c.run_id)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def _runs(self, query: Select[Any]) -> list[Run]:
         with reading(self._engine) as connection:
             return [_as_run(row) for row in connection.execute(query).mappings()]

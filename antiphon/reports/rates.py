@@ -1,0 +1,122 @@
+"""Reports of sql/reports/: their tables, and the rates their files declare, with intervals.
+
+A file says which of its columns are rates of which: `-- rate clicked: clicked of sent` gives the
+columns clicked_rate, clicked_low and clicked_high (Wilson, 95 %).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from antiphon.errors import UserFilesError
+from antiphon.project import Project
+from antiphon.reports.session import EVERYTHING, Scope, business_today, report_session
+from antiphon.response.rates import Rate
+
+FOLDER = "sql/reports"
+DECLARED = re.compile(r"^-- rate (\w+): (\w+) of (\w+)\s*$", re.MULTILINE)
+# What one may want to see by, and the report that shows it.
+BY = {
+    "campaign": "campaigns",
+    "variant": "variants",
+    "channel": "channels",
+    "cell": "cells",
+    "day": "days",
+    "cohort": "cohorts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RateOf:
+    """A rate that a report declares: the columns of its numerator and denominator."""
+
+    name: str
+    part: str
+    whole: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTable:
+    """What a report's query answered, and the rates it declares."""
+
+    name: str
+    counts: pa.Table
+    rates: tuple[RateOf, ...]
+
+    def table(self) -> pa.Table:
+        """The counts, then `…_rate`, `…_low` and `…_high` of each rate; null of nothing."""
+        table = self.counts
+        for one in self.rates:
+            found = self.column(one)
+            values: dict[str, list[float | None]] = {"rate": [], "low": [], "high": []}
+            for rate in found:
+                low, high = rate.interval() or (None, None)
+                for name, value in zip(values, (rate.rate, low, high), strict=True):
+                    values[name].append(value)
+            for name, column in values.items():
+                table = table.append_column(f"{one.name}_{name}", pa.array(column, pa.float64()))
+        return table
+
+    def column(self, one: RateOf) -> list[Rate]:
+        """A rate, row by row."""
+        pairs = zip(
+            self.counts[one.part].to_pylist(), self.counts[one.whole].to_pylist(), strict=True
+        )
+        return [Rate(int(part or 0), int(whole or 0)) for part, whole in pairs]
+
+
+def report_table(project: Project, name: str, scope: Scope = EVERYTHING) -> ReportTable:
+    """A report by its name; UserFilesError where there is no such report or campaign.
+
+    `scope` narrows what reads `outcomes`; whatever else a query reads it reads whole.
+    """
+    sql = _sql(project, name)
+    _check(project, scope)
+    zone = project.configuration.settings.business.timezone
+    now = project.clock()
+    values = {
+        "business_zone": zone,
+        "business_day": business_today(now, zone),
+        "as_of": now,
+    }
+    asked = {key: value for key, value in values.items() if re.search(rf"\${key}\b", sql)}
+    with report_session(project, scope) as session:
+        counts = session.arrow(sql, asked or None)
+    return ReportTable(name, counts, declared(f"{FOLDER}/{name}.sql", sql, counts.column_names))
+
+
+def declared(path: str, sql: str, columns: Sequence[str]) -> tuple[RateOf, ...]:
+    """The rates a report's text declares; UserFilesError where a column is not there."""
+    rates = tuple(RateOf(*found) for found in DECLARED.findall(sql))
+    for one in rates:
+        for column in (one.part, one.whole):
+            if column not in columns:
+                raise UserFilesError(
+                    f"{path}: the rate {one.name!r} is of a column {column!r} that the query does "
+                    f"not have.\n  It has: {', '.join(columns)}."
+                )
+    return rates
+
+
+def _sql(project: Project, name: str) -> str:
+    reports = project.configuration.files.under(FOLDER)
+    sql = reports.get(f"{name}.sql")
+    if sql is None:
+        there = ", ".join(path.removesuffix(".sql") for path in reports)
+        raise UserFilesError(f"there is no {FOLDER}/{name}.sql. There are: {there or 'none'}.")
+    return sql
+
+
+def _check(project: Project, scope: Scope) -> None:
+    """A campaign that is no file any more may still have its messages; a typing mistake not."""
+    if scope.campaign is None or scope.campaign in project.configuration.campaigns:
+        return
+    with project.lake.session() as session:
+        found = session.rows(
+            "SELECT 1 FROM contacts WHERE campaign = $name LIMIT 1", {"name": scope.campaign}
+        )
+    if not found:
+        names = ", ".join(project.configuration.campaigns)
+        raise UserFilesError(f"no campaign {scope.campaign!r}. There are: {names}.")
