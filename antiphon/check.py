@@ -36,6 +36,7 @@ from antiphon.check_accounts import AccountsCheck
 from antiphon.check_conditions import ConditionsCheck
 from antiphon.check_policy import PolicyCheck
 from antiphon.check_sources import SourcesCheck
+from antiphon.check_surveys import SurveysCheck
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
 from antiphon.message.offers import faults as offer_faults
@@ -98,9 +99,12 @@ class _Checker:
         yield from self.conditions.problems()
         yield from self._policy()
         yield from PolicyCheck(self.drafted, self.conditions).problems()
+        surveys = SurveysCheck(self.drafted, self.conditions.features)
+        yield from surveys.problems()
         for name, campaign in self.drafted.under(CAMPAIGNS, Campaign).items():
             yield from self._campaign(campaign_file(name), campaign)
             yield from self._message(campaign_file(name), campaign)
+            yield from surveys.of_campaign(campaign, self._templates)
         for entity, expectations in self.drafted.under(EXPECTATIONS, Expectations).items():
             yield from self._expectations(entity, expectations)
 

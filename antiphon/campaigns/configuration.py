@@ -17,6 +17,7 @@ from antiphon.campaigns.models import Campaign, Expectations, Model, Segments, S
 from antiphon.campaigns.places import Document, Positions, Spot
 from antiphon.campaigns.rules import RULES, Pack, Policy, PolicyRule, Rules
 from antiphon.campaigns.settings import Settings
+from antiphon.campaigns.surveys import Survey
 from antiphon.entities import SOURCE_ENTITIES
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles
@@ -34,7 +35,9 @@ POLICY = "config/policy.yaml"
 PACKS = "config/packs"
 CAMPAIGNS = "config/campaigns"
 EXPECTATIONS = "config/expectations"
-FOLDERS = (CAMPAIGNS, EXPECTATIONS, PACKS)
+SURVEYS = "config/surveys"
+FOLDERS = (CAMPAIGNS, EXPECTATIONS, PACKS, SURVEYS)
+NAMED: dict[str, type[Model]] = {CAMPAIGNS: Campaign, PACKS: Pack, SURVEYS: Survey}
 SINGLE: dict[str, type[Model]] = {
     SETTINGS: Settings,
     SOURCES: Sources,
@@ -51,6 +54,11 @@ def campaign_file(name: str) -> str:
 def pack_file(name: str) -> str:
     """The file of that pack."""
     return f"{PACKS}/{name}.yaml"
+
+
+def survey_file(name: str) -> str:
+    """The file of that survey."""
+    return f"{SURVEYS}/{name}.yaml"
 
 
 def expectations_file(entity: str) -> str:
@@ -79,6 +87,7 @@ class Configuration:
     policy: Policy
     campaigns: dict[str, Campaign]
     expectations: dict[str, Expectations]
+    surveys: dict[str, Survey] = field(default_factory=dict)
     definitions: "Definitions" = field(default_factory=_none_yet)
 
     @property
@@ -139,6 +148,7 @@ class Draft:
             policy.with_packs(tuple(packs[name] for name in policy.packs)),
             self.under(CAMPAIGNS, Campaign),
             self.under(EXPECTATIONS, Expectations),
+            self.under(SURVEYS, Survey),
             _none_yet() if with_definitions else cast("Definitions", None),
         )
 
@@ -170,8 +180,8 @@ def _model_of(path: str) -> type[Model] | None:
     place = PurePosixPath(path)
     if place.suffix != ".yaml":
         return None
-    if str(place.parent) in (CAMPAIGNS, PACKS):
-        return Campaign if str(place.parent) == CAMPAIGNS else Pack
+    if str(place.parent) in NAMED:
+        return NAMED[str(place.parent)]
     is_known = str(place.parent) == EXPECTATIONS and place.stem in SOURCE_ENTITIES
     return Expectations if is_known else None
 
@@ -199,6 +209,8 @@ def _read_file(drafted: Draft, path: str, model: type[Model]) -> None:
             problems += _name_problem(drafted, path, "campaign", found.campaign)
         elif isinstance(found, Pack):
             problems += _name_problem(drafted, path, "pack", found.pack)
+        elif isinstance(found, Survey):
+            problems += _name_problem(drafted, path, "survey", found.survey)
     drafted.problems += problems
 
 
@@ -301,7 +313,7 @@ def _without(values: Any, path: Place) -> Any:
 
 
 def _name_problem(drafted: Draft, path: str, kind: str, name: str) -> list[Problem]:
-    """A campaign or a pack in a file of another name."""
+    """A campaign, a pack or a survey in a file of another name."""
     place = PurePosixPath(path)
     if name == place.stem:
         return []

@@ -16,6 +16,7 @@ from antiphon.campaigns.models import Campaign, Expectations, Model, Segments, S
 from antiphon.campaigns.rules import RULES, Pack, Policy, PolicyRule
 from antiphon.campaigns.scalars import Kind
 from antiphon.campaigns.settings import Settings
+from antiphon.campaigns.surveys import Survey
 from antiphon.entities import ENTITIES, SOURCE_ENTITIES, Entity
 
 SCHEMA_FOLDER = "config/schema"
@@ -27,6 +28,7 @@ FILES: dict[str, tuple[str, type[Model]]] = {
     "policy.json": ("config/policy.yaml", Policy),
     "pack.json": ("config/packs/*.yaml", Pack),
     "campaign.json": ("config/campaigns/*.yaml", Campaign),
+    "survey.json": ("config/surveys/*.yaml", Survey),
     "expectations.json": ("config/expectations/*.yaml", Expectations),
 }
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OPT_OUT_WORD = re.compile(r"\bSTOP\b")
 _BARE_LINK = re.compile(r"""href\s*=\s*["']?\s*(https?://[^"'\s>]*)""", re.IGNORECASE)
 _SETTINGS = "config/settings.yaml"
+SURVEY_LINK = "links.survey"
 _EMAIL_PRINTS = ("links.unsubscribe", "company.postal_address")
 
 

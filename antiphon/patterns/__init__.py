@@ -1,7 +1,8 @@
 """Patterns of campaigns: the texts from which `antiphon new` writes a campaign of one's own.
 
-A pattern is a folder: campaign.yaml, whose first line says what it is for, and templates/, where
-`message` stands for the new message's name. Each text lies in a folder of its language.
+A pattern is a folder: campaign.yaml, whose first line says what it is for, survey.yaml where it
+asks something, and templates/, where `message` stands for the new message's name. Each text lies
+in a folder of its language.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,20 +12,23 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from string import Template
 
-from antiphon.campaigns.configuration import campaign_file
+from antiphon.campaigns.configuration import campaign_file, survey_file
 
 _HERE = Path(__file__).parent
 _CAMPAIGN = "campaign.yaml"
-_EDITOR = "# yaml-language-server: $schema=../schema/campaign.json\n"
+_SURVEY = "survey.yaml"
+_EDITOR = "# yaml-language-server: $schema=../schema/{}.json\n"
 _LATER = timedelta(days=30)  # until when a campaign that has to end runs
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """One pattern. `text` has $name, $today and $later; `templates` is path → text."""
+    """One pattern. `text` has $name, $today and $later, `survey` $name (None: it asks nothing);
+    `templates` is path → text."""
 
     name: str
     text: str
+    survey: str | None
     templates: Mapping[str, str]
 
     @property
@@ -44,7 +48,11 @@ class Pattern:
         """
         spoken = self.languages & set(languages) or {"en"}
         filled = Template(self.text).substitute(name=campaign, today=today, later=today + _LATER)
-        return {campaign_file(campaign): _EDITOR + filled} | {
+        written = {campaign_file(campaign): _EDITOR.format("campaign") + filled}
+        if self.survey is not None:
+            asked = Template(self.survey).substitute(name=campaign)
+            written[survey_file(campaign)] = _EDITOR.format("survey") + asked
+        return written | {
             f"templates/{path.replace('message', campaign, 1)}": text
             for path, text in self.templates.items()
             if _language(path) in spoken
@@ -66,4 +74,10 @@ def _read(folder: Path) -> Pattern:
         path.relative_to(templates).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(templates.rglob("*.j2"))
     }
-    return Pattern(folder.name, (folder / _CAMPAIGN).read_text(encoding="utf-8"), texts)
+    survey = folder / _SURVEY
+    return Pattern(
+        folder.name,
+        (folder / _CAMPAIGN).read_text(encoding="utf-8"),
+        survey.read_text(encoding="utf-8") if survey.is_file() else None,
+        texts,
+    )
