@@ -1,0 +1,168 @@
+"""The public server as a process (`serve`) or in a thread of this one (`running`)."""
+
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from antiphon.errors import AntiphonError, UserFilesError
+from antiphon.web.app import App
+
+WAITING = 2048  # connections that the kernel holds for us
+AT_ONCE = 1000  # connections; more are told to come back
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 20  # for answers under way, when told to end
+CHORES_SECONDS = 1.0
+log = logging.getLogger("antiphon.web")
+Parse = Callable[[], object]
+
+
+def serve(
+    app: App,
+    host: str,
+    port: int,
+    *,
+    parse: Parse | None = None,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve until the process is told to stop; answers under way are given first.
+
+    `parse` is called in a thread of its own whenever something was kept. `ready` is told the
+    address. Raises UserFilesError where the port is taken.
+    """
+    with listening(host, port) as listener, _chores(app, parse):
+        server = _InProcess(_config(app))
+        with ended_by_signals(server):
+            ready(url_of(listener))
+            server.run([listener])
+
+
+@contextlib.contextmanager
+def running(app: App, *, port: int = 0, parse: Parse | None = None) -> Iterator[str]:
+    """The same in a thread of this process; its address."""
+    with listening("127.0.0.1", port) as listener, _chores(app, parse):
+        server = uvicorn.Server(_config(app))
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="antiphon-web", daemon=True
+        )
+        thread.start()
+        try:
+            yield url_of(listener)
+        finally:
+            server.should_exit = True
+            thread.join(GRACE_SECONDS)
+
+
+class _InProcess(uvicorn.Server):
+    """One whose signals are ours: uvicorn heeds them only once it has begun."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """None of them."""
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the server in order, at whatever moment of its start they come; a
+    second one does not wait for answers under way."""
+
+    def end(*_: object) -> None:
+        server.force_exit, server.should_exit = server.should_exit, True
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on, before anybody serves them."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # named TCP, or asyncio leaves Nagle's algorithm on: then every answer is 40 ms late
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(WAITING)
+    except OSError as error:
+        listener.close()
+        raise UserFilesError(
+            f"Port {port} of {host} cannot be had ({error.strerror}).\n"
+            "  Is a server running already? Stop it, or name another with --port."
+        ) from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address by which it is reached on this machine."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def _chores(app: App, parse: Parse | None) -> Iterator[None]:
+    """Beside the requests: counts are written down, and what arrived is parsed."""
+    ends, arrived = threading.Event(), threading.Event()
+
+    def count() -> None:
+        while not ends.wait(CHORES_SECONDS):
+            _quietly(app.site.flush)
+
+    def read() -> None:
+        arrived.set()  # what waits since before
+        while True:
+            arrived.wait()
+            arrived.clear()
+            if ends.is_set():
+                return
+            if parse is not None:
+                _quietly(parse)
+
+    threads = [threading.Thread(target=count, name="antiphon-counts", daemon=True)]
+    if parse is not None:
+        app.site.receiver.on_kept = arrived.set
+        threads.append(threading.Thread(target=read, name="antiphon-parse", daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        arrived.set()
+        for thread in threads:
+            thread.join(GRACE_SECONDS)
+        _quietly(app.site.flush)
+
+
+def _quietly(chore: Callable[[], object]) -> None:
+    """Nothing is lost when it fails: it is done again."""
+    try:
+        chore()
+    except AntiphonError as error:
+        log.warning("%s", error)
+    except Exception as error:  # a server must not lose its threads; no values go to the log
+        log.error("%s in the server's background", type(error).__name__)
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,  # addresses of pages hold tokens
+        server_header=False,
+        proxy_headers=False,
+        backlog=WAITING,
+        limit_concurrency=AT_ONCE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

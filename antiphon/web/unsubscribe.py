@@ -1,0 +1,49 @@
+"""/u/TOKEN: unsubscription by one click (RFC 8058), or by a page and a button.
+
+A GET changes nothing: scanners follow every link. A POST needs no cookie and no field: whoever
+has the link may leave.
+"""
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from antiphon.collection import record
+from antiphon.message.links import Purpose
+from antiphon.states import ResponseKind
+from antiphon.web.pages import Visit, page
+from antiphon.web.site import Site
+from antiphon.web.telling import told
+from antiphon.web.words import CATEGORIES, CHANNELS
+
+ONE_CLICK = b"List-Unsubscribe=One-Click"  # RFC 8058, section 3.1; also within multipart
+
+
+def routes(site: Site) -> list[Route]:
+    """The one page."""
+    return [page(site, "/u/{token}", _unsubscribe)]
+
+
+def _unsubscribe(visit: Visit) -> Response:
+    site = visit.site
+    message = visit.person(Purpose.UNSUBSCRIBE).message
+    if visit.is_post:
+        now, ledger = site.now(), site.project.ledger
+        mine = {message.customer_id}
+        if not ledger.people.objections_now(mine, message.channel, message.category, now):
+            how = "one-click" if _is_one_click(visit) else "page"
+            evidence = {"by": "link", "how": how, "message": message.message_id}
+            out = told(message, ResponseKind.OPT_OUT, now, "unsubscribe", evidence)
+            record(site.project, [out])
+    return visit.show(
+        "unsubscribe.html",
+        is_done=visit.is_post,
+        category=CATEGORIES[visit.language].get(message.category, message.category),
+        channel=CHANNELS[visit.language].get(message.channel, message.channel),
+        preferences=site.path(Purpose.PREFERENCES, message.message_id),
+    )
+
+
+def _is_one_click(visit: Visit) -> bool:
+    if "List-Unsubscribe" in visit.form:
+        return True
+    return ONE_CLICK in visit.body or b'name="List-Unsubscribe"' in visit.body
