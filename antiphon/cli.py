@@ -43,6 +43,7 @@ MODULES = {
     "segments": "looking",
     "send-test": "send_test",
     "suppress": "suppress",
+    "serve": "serve",
     "trigger": "running",
     "why": "people",
 }
