@@ -27,6 +27,7 @@ MODULES = {
     "dispatch": "running",
     "doctor": "doctor",
     "features": "files",
+    "measure": "measure",
     "message": "people",
     "new": "new",
     "outbox": "outbox",
@@ -42,8 +43,8 @@ MODULES = {
     "sandbox": "sandbox",
     "segments": "looking",
     "send-test": "send_test",
-    "suppress": "suppress",
     "serve": "serve",
+    "suppress": "suppress",
     "trigger": "running",
     "why": "people",
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from antiphon.errors import UserFilesError
 from antiphon.response.experiment import CONTROL, Comparison, compare, grouped, is_share
 from antiphon.response.means import CONFIDENCE
-from antiphon.response.verdicts import POINTS, Unit
+from antiphon.response.verdicts import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def measure(path: Path, question: Question) -> list[Comparison]:
         is_share=shares_only,
         shares=question.shares,
         confidence=question.confidence,
-        unit=question.told_in or (POINTS if shares_only else Unit("per row", 1.0)),
+        unit=question.told_in,
         day=question.day,
         days=question.days,
     )

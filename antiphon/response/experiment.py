@@ -36,7 +36,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One arm against control. `lift` is None where one of them is empty."""
+    """One arm against control, told in `unit`. `lift` is None where one of them is empty."""
 
     arm: str
     treated: Moments
@@ -44,6 +44,7 @@ class Comparison:
     lift: Lift | None
     ratio_chance: float | None
     verdict: Verdict
+    unit: Unit
 
     def row(self) -> dict[str, Any]:
         """The comparison as a row with the columns of COLUMNS."""
@@ -96,9 +97,9 @@ def compare(
         has_before = held.before_before > 0 and groups[name].before_before > 0
         of = of_rates if is_share and not has_before else of_means
         lift = of(groups[name], held, confidence)
-        usual = POINTS if is_share else PLAIN
-        told = verdict(lift, unit=unit or usual, day=day, days=days, ratio_chance=chance)
-        found.append(Comparison(name, groups[name], held, lift, chance, told))
+        told_in = unit or (POINTS if is_share else PLAIN)
+        told = verdict(lift, unit=told_in, day=day, days=days, ratio_chance=chance)
+        found.append(Comparison(name, groups[name], held, lift, chance, told, told_in))
     return found
 
 

@@ -99,6 +99,19 @@ def effect_text(difference: float, low: float, high: float, unit: Unit = POINTS)
     )
 
 
+def figures(lift: Lift, unit: Unit = POINTS) -> tuple[str, str, str]:
+    """The difference, its interval and the one that holds at every look, for a table: `+0.68`,
+    `+0.50 to +0.86`, `+0.36 to +1.01`."""
+    ends = [value * unit.scale for value in (lift.low, lift.high)]
+    places = _places((ends[1] - ends[0]) / 2)
+    always = [value * unit.scale for value in (lift.always_low, lift.always_high)]
+    return (
+        _signed(lift.difference * unit.scale, places),
+        " to ".join(_signed(value, places) for value in ends),
+        " to ".join(_signed(value, places) for value in always),
+    )
+
+
 def _no_effect_text(low: float, high: float, unit: Unit) -> str:
     """What can be excluded: gains above the interval, and losses where these might be larger."""
     low, high = low * unit.scale, high * unit.scale
@@ -109,7 +122,7 @@ def _no_effect_text(low: float, high: float, unit: Unit) -> str:
 
 def _places(half: float) -> int:
     """Decimals that show two significant digits of half an interval's width."""
-    return max(0, 1 - floor(log10(half))) if half > 0 else 2
+    return max(0, 1 - floor(log10(half))) if 0 < half < inf else 2
 
 
 def _signed(value: float, places: int) -> str:
