@@ -23,7 +23,7 @@ LIFT = "lift"
 @click.option(
     "--by",
     type=click.Choice(["campaign", "variant", "channel", "cell", "day", "cohort"]),
-    help="The report that shows what was sent and came back by campaign (the usual one), …",
+    help="What was sent, came back and was brought in by campaign (the usual report), variant, …",
 )
 @click.option(
     "--days",
@@ -37,6 +37,7 @@ LIFT = "lift"
 @click.pass_obj
 def report(
     root: Path | None,
+    *,
     name: str | None,
     campaign: str | None,
     by: str | None,
@@ -44,7 +45,7 @@ def report(
     csv_path: Path | None,
     as_json: bool,
 ) -> int:
-    """A report of sql/reports/, one of your own too: what was sent, what came back, what it brought.
+    """A report of sql/reports/, or one of your own: what was sent, came back and was brought in.
 
     Each rate stands with its numerator, denominator and 95 % interval (Wilson). The report `lift`
     compares campaigns with those held out of them; `--by variant` each variant.
@@ -117,7 +118,8 @@ def _show(answered: "ReportTable") -> None:
             ]
         else:
             columns[name] = values
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values())]
+    lines = zip(*columns.values(), strict=True)
+    rows = [dict(zip(columns, line, strict=True)) for line in lines]
     show(answered.name, list(columns), rows)
 
 

@@ -95,7 +95,7 @@ def test_every_help_text_has_an_example(command: str) -> None:
         (["preview", "vip-thanks", "--customer", "x", "--no-open"], 1, "no customer 'x'"),
         (["message", "x"], 1, "file in the outbox"),
         (["runs", "x"], 1, "antiphon runs"),
-        (["report", "x"], 1, "There are: quarantine, sent"),
+        (["report", "x"], 1, "There are: campaigns, cells, channels"),
         (["abandon", "x"], 1, "antiphon runs"),
         (["abandon", RUN], 1, "nothing to abandon"),
         (["run", "--campaign", "x"], 1, "birthday-wishes"),
@@ -450,7 +450,7 @@ def test_runs_shows_the_first_line_of_a_verdict_and_one_run_the_whole(
 
 
 def test_a_report_is_a_table_a_csv_and_json(project: Path, tmp_path: Path) -> None:
-    rows = ask_json(project, "report")
+    rows = ask_json(project, "report", "sent")
     outbox = [p for p in (project / "var" / "outbox").rglob("*") if p.suffix in (".eml", ".txt")]
     assert sum(row["sent"] for row in rows) == len(outbox) > 0
     ask(project, "report", "sent", "--csv", str(tmp_path / "sent.csv"))
