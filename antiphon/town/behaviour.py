@@ -6,6 +6,7 @@ configuration; every key has a usual value, so a file may say only what it wants
 
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +73,9 @@ class Answering(Model):
 class Shopping(Model):
     """Orders with and without us."""
 
-    rate: Factor = Field(default=1, description="times the demo company's usual orders a year")
+    rate: Factor = Field(
+        default=Decimal(1), description="times the demo company's usual orders a year"
+    )
     soon: LongerThanZero = Field(
         default=timedelta(days=2), description="mean time from a message to the order it caused"
     )

@@ -54,7 +54,9 @@ class Shop:
 
     def sell(self, orders: Iterable[Order]) -> list[Sold]:
         """Take orders, in the order of time; they are in the files when this returns."""
-        sold, rows, lines = [], [], []
+        sold: list[Sold] = []
+        rows: list[list[str]] = []
+        lines: list[list[object]] = []
         for order in sorted(orders, key=lambda one: (one.at, one.customer)):
             number = len(self.sold) + len(sold) + 1
             order_id = f"T{number:07d}"
