@@ -28,6 +28,7 @@ from antiphon.ledger.responses import Match, Response, Responses
 from antiphon.ledger.rows import LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
 from antiphon.ledger.statements import Statement, Statements
+from antiphon.ledger.surveys import Comment, StaffTask, Surveys
 from antiphon.ledger.tallies import Tallies
 from antiphon.ledger.tombstones import Tombstones
 
@@ -39,6 +40,7 @@ __all__ = [
     "Answers",
     "Arrival",
     "Code",
+    "Comment",
     "Count",
     "Fact",
     "Group",
@@ -59,6 +61,7 @@ __all__ = [
     "Response",
     "Run",
     "RunState",
+    "StaffTask",
     "Statement",
     "Step",
     "Unparsed",
@@ -89,6 +92,7 @@ class Ledger:
         self.inbox = Inbox(self._engine)
         self.responses = Responses(self._engine)
         self.statements = Statements(self._engine)
+        self.surveys = Surveys(self._engine)
 
     @classmethod
     def open(cls, url: str, migrate: bool = True) -> "Ledger":

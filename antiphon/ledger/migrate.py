@@ -10,7 +10,7 @@ from antiphon.ledger.engine import SCHEMA_LOCK, lock, place, reading, writing
 
 log = logging.getLogger("antiphon.ledger")
 
-HEAD = "0005"
+HEAD = "0006"
 
 
 def bring_up_to_date(engine: Engine, *, migrate: bool) -> None:

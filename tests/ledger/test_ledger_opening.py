@@ -59,7 +59,7 @@ def test_an_older_ledger_is_migrated_with_what_it_holds(empty_url: str) -> None:
             {"body": b"x\x9c\xcbH\xcd\xc9\xc9\x07\x00\x06,\x02\x15"},
         )
     engine.dispose()
-    with pytest.raises(LedgerError, match=r"version 0001, .* needs 0005: `antiphon run`"):
+    with pytest.raises(LedgerError, match=r"version 0001, .* needs 0006: `antiphon run`"):
         Ledger.open(empty_url, migrate=False)
     with Ledger.open(empty_url) as ledger:
         assert ledger.contents.get("h") == b"hello"
