@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
 from antiphon.project import Project
-from antiphon.reports.session import EVERYTHING, Scope, business_today, report_session
+from antiphon.reports.session import EVERYTHING, Scope, report_session
 from antiphon.response.rates import Rate
 
 FOLDER = "sql/reports"
@@ -78,7 +79,7 @@ def report_table(project: Project, name: str, scope: Scope = EVERYTHING) -> Repo
     now = project.clock()
     values = {
         "business_zone": zone,
-        "business_day": business_today(now, zone),
+        "business_day": business_day(now, zone),
         "as_of": now,
     }
     asked = {key: value for key, value in values.items() if re.search(rf"\${key}\b", sql)}

@@ -5,11 +5,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import pyarrow as pa
 
 from antiphon.campaigns.models import Campaign
+from antiphon.clock import business_day
 from antiphon.lake import Session, Snapshot
 from antiphon.ledger import Ledger
 from antiphon.project import Project
@@ -62,30 +63,23 @@ def report_session(project: Project, scope: Scope = EVERYTHING) -> Iterator[Sess
         session.execute(f"CREATE TEMP VIEW quarantine AS {_quarantine_sql(snapshot)}")
         campaigns = project.configuration.campaigns
         session.register("goals", goals(campaigns))
-        zone = project.configuration.settings.business.timezone
+        zone, now = project.configuration.settings.business.timezone, project.clock()
         views = {
             "occurrences": occurrences_sql(zone, has_attempts=_any(session, "contacts", _SEVERAL)),
-            "answers": answers_sql(has_unnamed=_any(session, "responses", _UNNAMED)),
+            "answers": answers_sql(now, has_unnamed=_any(session, "responses", _UNNAMED)),
             "conversions": conversions_sql(
-                counted(campaigns), has_returns=_any(session, "orders", "amount < 0")
+                counted(campaigns), now, has_returns=_any(session, "orders", "amount < 0")
             ),
         }
         for name, sql in views.items():
             session.execute(f"CREATE TEMP VIEW {name} AS {sql}")
-        today = business_today(project.clock(), zone)
+        today = business_day(now, zone)
         session.execute(f"CREATE TEMP VIEW outcomes AS {OUTCOMES} WHERE {scope.condition(today)}")
         yield session
 
 
 _SEVERAL = "attempt > 1"
 _UNNAMED = "message_id IS NULL AND campaign IS NOT NULL"
-
-
-def business_today(now: datetime, zone: str) -> date:
-    """The business day of a moment."""
-    from antiphon.clock import business_day  # noqa: PLC0415
-
-    return business_day(now, zone)
 
 
 def goals(campaigns: Mapping[str, Campaign]) -> pa.Table:

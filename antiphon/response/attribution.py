@@ -14,6 +14,7 @@ and goals (campaign, event, category '' for none, within_us).
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 ORDER, CODE, SURVEY = "order", "code", "survey"
 LEFT = ("accepted", "delivered", "bounced", "in_doubt")
@@ -59,32 +60,35 @@ FROM contacts AS c{followed if has_attempts else ""} LEFT JOIN goals AS g ON g.c
 """
 
 
-def conversions_sql(counted: Collection[Counted], *, has_returns: bool) -> str:
+def conversions_sql(counted: Collection[Counted], as_of: datetime, *, has_returns: bool) -> str:
     """One row per message (or control row) and thing its goal counts within the window.
 
     Columns: message_id, campaign, customer_id, fact_id (the order, event or response),
     converted_at, amount (what was paid less what was given back), is_sent, last_touch, touches
     (messages that share it), shared_amount. Of rows that are not sent last_touch is false, touches
-    null and shared_amount zero. `has_returns`: whether there are orders with a negative amount.
+    null and shared_amount zero. `as_of`: what happened later is not known yet. `has_returns`:
+    whether there are orders with a negative amount.
     """
     branches = [_facts(one) for one in sorted(counted, key=lambda o: (o.event, o.category))]
     if not branches:
         return f"SELECT {_NOTHING} WHERE false"
-    facts = "\n    UNION ALL ".join(branches)
+    together = "\n    UNION ALL ".join(branches)
+    moment = f"TIMESTAMPTZ '{as_of.isoformat()}'"
     return f"""
 WITH facts AS MATERIALIZED (
-    {facts}
+    SELECT * FROM ({together})
+    WHERE done_at <= {moment}
 ), {_RETURNED if has_returns else _NONE_RETURNED}
 , credited AS (
     SELECT
-        o.message_id, o.campaign, o.customer_id, f.fact_id, f.at AS converted_at, f.amount,
+        o.message_id, o.campaign, o.customer_id, f.fact_id, f.done_at AS converted_at, f.amount,
         f.event, o.contact_at, o.is_sent
     FROM occurrences AS o JOIN bought AS f
         ON f.customer_id = o.customer_id
         AND f.event = o.goal
         AND f.category = o.goal_category
-        AND f.at >= o.contact_at
-        AND f.at < o.counts_until
+        AND f.done_at >= o.contact_at
+        AND f.done_at < o.counts_until
     WHERE (f.campaign IS NULL OR f.campaign = o.campaign)
         AND (f.message_id IS NULL OR f.message_id = o.message_id)
 ), ranked AS (
@@ -120,7 +124,7 @@ _COLUMNS = "NULL::VARCHAR AS campaign, NULL::VARCHAR AS message_id"
 
 
 def _facts(one: Counted) -> str:
-    """Everything of one kind that happened: customer_id, fact_id, at, amount, event, category,
+    """Everything of one kind that happened: customer_id, fact_id, done_at, amount, event, category,
     and the campaign or message it can only belong to."""
     event, category = (word.replace("'", "''") for word in (one.event, one.category))
     kind = f"'{event}' AS event, '{category}' AS category"
@@ -128,33 +132,33 @@ def _facts(one: Counted) -> str:
         return _orders_of_category(kind, category)
     if one.event == ORDER:
         return (
-            f"SELECT customer_id, order_id AS fact_id, ordered_at AS at, amount, {kind}, {_COLUMNS}"
-            f" FROM orders WHERE {_VALID}"
+            "SELECT customer_id, order_id AS fact_id, ordered_at AS done_at, amount, "
+            f"{kind}, {_COLUMNS} FROM orders WHERE {_VALID}"
         )
     if one.event == CODE:
         return (
-            "SELECT customer_id, response_id AS fact_id, occurred_at AS at, "
+            "SELECT customer_id, response_id AS fact_id, occurred_at AS done_at, "
             f"0::DECIMAL(18, 4) AS amount, {kind}, campaign, message_id FROM responses "
             "WHERE kind = 'redemption'"
         )
     if one.event == SURVEY:  # several questions of one message are one answer
         return (
             "SELECT customer_id, coalesce(message_id, min(response_id)) AS fact_id, "
-            f"min(occurred_at) AS at, 0::DECIMAL(18, 4) AS amount, {kind}, campaign, message_id "
-            "FROM responses WHERE kind IN ('survey', 'answer') "
+            "min(occurred_at) AS done_at, 0::DECIMAL(18, 4) AS amount, "
+            f"{kind}, campaign, message_id FROM responses WHERE kind IN ('survey', 'answer') "
             "GROUP BY customer_id, campaign, message_id, "
             "CASE WHEN message_id IS NULL THEN response_id END"
         )
     return (
-        "SELECT customer_id, event_id AS fact_id, occurred_at AS at, 0::DECIMAL(18, 4) AS amount, "
-        f"{kind}, {_COLUMNS} FROM events WHERE event = '{event}'"
+        "SELECT customer_id, event_id AS fact_id, occurred_at AS done_at, "
+        f"0::DECIMAL(18, 4) AS amount, {kind}, {_COLUMNS} FROM events WHERE event = '{event}'"
     )
 
 
 def _orders_of_category(kind: str, category: str) -> str:
     """An order's lines of the category; where it has no lines, the order itself."""
     return f"""
-    SELECT o.customer_id, o.order_id AS fact_id, o.ordered_at AS at,
+    SELECT o.customer_id, o.order_id AS fact_id, o.ordered_at AS done_at,
         sum(coalesce(l.amount, l.quantity * l.unit_price, 0))::DECIMAL(18, 4) AS amount,
         {kind}, {_COLUMNS}
     FROM order_lines AS l
@@ -172,7 +176,7 @@ _NONE_RETURNED = "bought AS (SELECT * FROM facts)"
 # A return names no order. It belongs to the latest order before it of the same amount that is not
 # yet given back (as brackets close: `depth` counts those open), else to the latest that was as
 # large, else to the latest. What was given back in full is no conversion.
-_RETURNED = """returning AS (
+_RETURNED = """of_returners AS (
     SELECT * FROM facts SEMI JOIN (SELECT DISTINCT customer_id FROM facts WHERE amount < 0) AS r
         ON r.customer_id = facts.customer_id
 ), bracketed AS (
@@ -180,9 +184,9 @@ _RETURNED = """returning AS (
         *,
         sum(CASE WHEN amount < 0 THEN -1 ELSE 1 END) OVER (
             PARTITION BY customer_id, event, category, abs(amount)
-            ORDER BY at, amount DESC, fact_id
+            ORDER BY done_at, amount DESC, fact_id
         ) AS depth
-    FROM returning
+    FROM of_returners
     WHERE amount <> 0
 ), whole AS (
     SELECT r.fact_id AS return_id, o.fact_id, r.event, r.category, r.amount
@@ -193,20 +197,21 @@ _RETURNED = """returning AS (
         AND o.category = r.category
         AND o.amount = -r.amount
         AND o.depth = r.depth + 1
-        AND o.at <= r.at
+        AND o.done_at <= r.done_at
 ), part AS (
     SELECT
         r.fact_id AS return_id,
-        arg_max(o.fact_id, {covers: o.amount >= -r.amount, at: o.at, id: o.fact_id}) AS fact_id,
+        arg_max(o.fact_id, {covers: o.amount >= -r.amount, moment: o.done_at, id: o.fact_id})
+            AS fact_id,
         r.event, r.category, r.amount
     FROM (
-        SELECT r.* FROM returning AS r
+        SELECT r.* FROM of_returners AS r
         ANTI JOIN whole AS w
             ON w.return_id = r.fact_id AND w.event = r.event AND w.category = r.category
         WHERE r.amount < 0
     ) AS r
     JOIN (
-        SELECT o.* FROM returning AS o
+        SELECT o.* FROM of_returners AS o
         ANTI JOIN whole AS w
             ON w.fact_id = o.fact_id AND w.event = o.event AND w.category = o.category
         WHERE o.amount > 0
@@ -214,7 +219,7 @@ _RETURNED = """returning AS (
         ON o.customer_id = r.customer_id
         AND o.event = r.event
         AND o.category = r.category
-        AND o.at <= r.at
+        AND o.done_at <= r.done_at
     GROUP BY r.fact_id, r.event, r.category, r.amount
 ), given_back AS (
     SELECT fact_id, event, category, sum(amount) AS amount
