@@ -269,6 +269,36 @@ class OfferSettings(Model):
     )
 
 
+class SoftBounceSettings(Model):
+    """From when on an address that keeps refusing is left alone."""
+
+    count: Whole = Field(default=3, ge=1, description="So many refusals for now")
+    within: LongerThanZero = Field(default=timedelta(days=30), description="within so long")
+
+
+class ResponseSettings(Model):
+    """What comes back, and what follows from it (docs/responses.md)."""
+
+    soft_bounces: SoftBounceSettings = SoftBounceSettings()
+    stop_words: dict[Language, OneOrMore[Line]] = Field(
+        default_factory=dict,
+        description="language: words by which people stop SMS, in the place of ours; "
+        "the whole text must be one of them",
+    )
+    start_words: dict[Language, OneOrMore[Line]] = Field(
+        default_factory=dict, description="language: words by which they take it back"
+    )
+    poll: OneOrMore[Name] = Field(
+        default=(),
+        description="Accounts that are asked every few minutes for opt-outs, bounces and states; "
+        "needed where their webhooks cannot reach us",
+    )
+    keep_requests: LongerThanZero = Field(
+        default=timedelta(days=30),
+        description="So long the providers' requests are kept as they came, once they were read",
+    )
+
+
 class Settings(Model):
     """config/settings.yaml: what belongs to the company and the machine. Never a secret."""
 
@@ -289,5 +319,6 @@ class Settings(Model):
     alerts: AlertSettings = AlertSettings()
     links: LinkSettings
     web: WebSettings = WebSettings()
+    responses: ResponseSettings = ResponseSettings()
     offers: OfferSettings = OfferSettings()
     salt: Line = Field(description="Keys the hashes that assign arms; never change it")

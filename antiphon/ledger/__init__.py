@@ -21,11 +21,11 @@ from antiphon.ledger.leases import Lease, Leases
 from antiphon.ledger.messages import Messages
 from antiphon.ledger.migrate import bring_up_to_date
 from antiphon.ledger.neighbours import Neighbour, Neighbours
-from antiphon.ledger.people import People
+from antiphon.ledger.people import Act, People, Suppression
 from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
 from antiphon.ledger.responses import Match, Response, Responses
-from antiphon.ledger.rows import LogEntry, Message
+from antiphon.ledger.rows import Addressed, LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
 from antiphon.ledger.statements import Statement, Statements
 from antiphon.ledger.surveys import Comment, StaffTask, Surveys
@@ -36,6 +36,8 @@ __all__ = [
     "PLAN_SCHEMA",
     "UNFINISHED",
     "AccountStanding",
+    "Act",
+    "Addressed",
     "Alert",
     "Answers",
     "Arrival",
@@ -64,6 +66,7 @@ __all__ = [
     "StaffTask",
     "Statement",
     "Step",
+    "Suppression",
     "Unparsed",
     "Waiting",
 ]

@@ -62,13 +62,21 @@ class Inbox:
             with writing(self._engine) as connection:
                 connection.execute(insert(inbox), rows)
 
-    def unparsed(self, limit: int, after: int = 0) -> list[Unparsed]:
-        """At most `limit` requests that wait, of numbers greater than `after`, oldest first."""
+    def unparsed(self, limit: int, after: int = 0, most_bytes: int = 2**62) -> list[Unparsed]:
+        """At most `limit` requests that wait, of numbers greater than `after`, oldest first; of so
+        many bytes in all, or one."""
+        number, sizes = inbox.c.inbox_id, func.length(inbox.c.body)
+        waiting = select(number, sizes).where(UNPARSED, number > after).order_by(number)
         columns = [inbox.c[name] for name in Unparsed._fields]
-        query = select(*columns).where(UNPARSED, inbox.c.inbox_id > after)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(inbox.c.inbox_id).limit(limit))
-            return [Unparsed(*row) for row in rows]
+            chosen, held = list[int](), 0
+            for one, size in connection.execute(waiting.limit(limit)):
+                held += size
+                if chosen and held > most_bytes:
+                    break
+                chosen.append(one)
+            query = select(*columns).where(number.in_(listed_numbers(connection, chosen)))
+            return [Unparsed(*row) for row in connection.execute(query.order_by(number))]
 
     def finish(
         self,

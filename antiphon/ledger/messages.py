@@ -5,7 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from antiphon.errors import LedgerError
 from antiphon.ledger.claiming import Group, claim, due_groups, next_due_at, reroute
@@ -265,11 +276,30 @@ class Messages:
         """Message → whom it was for; those not in the ledger are left out."""
         if not message_ids:
             return {}
-        columns = [messages.c[name] for name in Addressed._fields]
         with reading(self._engine) as connection:
             mine = messages.c.message_id.in_(listed(connection, message_ids))
-            rows = connection.execute(select(messages.c.message_id, *columns).where(mine))
-            return {row[0]: Addressed._make(row[1:]) for row in rows}
+            return {one.message_id: one for one in _addressed(connection, mine)}
+
+    def addressed_to(
+        self, customer_ids: Collection[str], channel: str, since: datetime
+    ) -> list[Addressed]:
+        """Messages planned since then for customers by a channel, the latest first."""
+        with reading(self._engine) as connection:
+            mine = messages.c.customer_id.in_(listed(connection, customer_ids))
+            recent = (messages.c.channel == channel) & (messages.c.planned_at >= since)
+            return _addressed(connection, and_(mine, recent))
+
+    def waiting_for(self, customer_ids: Collection[str]) -> list[Addressed]:
+        """Planned messages for these customers."""
+        with reading(self._engine) as connection:
+            mine = messages.c.customer_id.in_(listed(connection, customer_ids))
+            return _addressed(connection, and_(PLANNED, mine))
+
+    def waiting_at(self, channel: str, addresses: Collection[str]) -> list[Addressed]:
+        """Planned messages to these addresses; looks through all that are planned."""
+        with reading(self._engine) as connection:
+            mine = messages.c.address.in_(listed(connection, addresses))
+            return _addressed(connection, and_(PLANNED, messages.c.channel == channel, mine))
 
     def several(self, message_ids: Collection[str]) -> list[Message]:
         """The messages of those ids that there are, by id."""
@@ -306,3 +336,9 @@ class Messages:
             query = query.where(messages.c.campaign == campaign)
         with reading(self._engine) as connection:
             return read_messages(connection, query.order_by(messages.c.message_id))
+
+
+def _addressed(connection: Connection, which: ColumnElement[bool]) -> list[Addressed]:
+    columns = [messages.c[name] for name in Addressed._fields]
+    query = select(*columns).where(which).order_by(messages.c.planned_at.desc())
+    return [Addressed._make(row) for row in connection.execute(query)]

@@ -1,6 +1,8 @@
 """What people said of being written to: suppressions by address, acts of consent by person."""
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +33,39 @@ CONSENTED = pa.schema(
         pa.field("separate", pa.bool_()),
     ]
 )
+
+
+# The reasons that responses give.
+BOUNCED, COMPLAINED, OPTED_OUT, SOFT_BOUNCES = "bounce", "complaint", "opt_out", "soft_bounces"
+FOR_GOOD = frozenset({BOUNCED, COMPLAINED})
+LIFTED_BY_PEOPLE = frozenset({OPTED_OUT, SOFT_BOUNCES})
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Nobody is to write to an address, and why."""
+
+    channel: str
+    address_key: str
+    reason: str
+    suppressed_at: datetime
+    source: str
+    evidence: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A person agreed or objected. `confirmed_at`: by a double opt-in."""
+
+    customer_id: str
+    channel: str
+    category: str
+    granted: bool
+    acted_at: datetime
+    source: str
+    confirmed_at: datetime | None = None
+    evidence: Mapping[str, Any] | None = None
+    separate: bool | None = None
 
 
 class People:
@@ -96,6 +131,66 @@ class People:
                 connection.execute(change, {"of_channel": channel, "of_key": key}).rowcount
                 for channel, key in sorted(keys)
             )
+
+    def suppress_each(self, rows: Sequence[Suppression]) -> list[tuple[str, str]]:
+        """As `suppress`, each for its own reason; which (channel, address key) were not suppressed
+        before. A suppression that its owner could lift becomes one that nobody lifts."""
+        if not rows:
+            return []
+        with writing(self._engine) as connection:
+            new = insert_into(connection, suppressions).on_conflict_do_nothing(
+                index_elements=["channel", "address_key"], index_where=IN_FORCE
+            )
+            added = []
+            for one in sorted(rows, key=lambda each: (each.channel, each.address_key)):
+                row = {**asdict(one), "evidence": as_json(one.evidence)}
+                if count_inserted(connection, new, row):
+                    added.append((one.channel, one.address_key))
+                elif one.reason in FOR_GOOD:
+                    connection.execute(
+                        update(suppressions)
+                        .where(
+                            suppressions.c.channel == one.channel,
+                            suppressions.c.address_key == one.address_key,
+                            suppressions.c.reason.in_(LIFTED_BY_PEOPLE),
+                            IN_FORCE,
+                        )
+                        .values(reason=one.reason, source=one.source, evidence=row["evidence"])
+                    )
+            return added
+
+    def lift_own(
+        self, keys: Collection[tuple[str, str]], *, reasons: Collection[str], why: str, at: datetime
+    ) -> int:
+        """Lifts those of the suppressions that were made for one of these reasons; how many."""
+        change = (
+            update(suppressions)
+            .where(
+                suppressions.c.channel == bindparam("of_channel"),
+                suppressions.c.address_key == bindparam("of_key"),
+                suppressions.c.reason.in_(sorted(reasons)),
+                IN_FORCE,
+            )
+            .values(lifted_at=at, lift_reason=why)
+        )
+        with writing(self._engine) as connection:
+            return sum(
+                connection.execute(change, {"of_channel": channel, "of_key": key}).rowcount
+                for channel, key in sorted(keys)
+            )
+
+    def lifted_at(self, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
+        """(channel, address key) → when it was last lifted, of those that ever were."""
+        query = (
+            select(suppressions.c.channel, suppressions.c.address_key)
+            .add_columns(func.max(suppressions.c.lifted_at))
+            .where(suppressions.c.lifted_at.is_not(None))
+            .group_by(suppressions.c.channel, suppressions.c.address_key)
+        )
+        with reading(self._engine) as connection:
+            mine = suppressions.c.address_key.in_(listed(connection, {key for _, key in keys}))
+            found = connection.execute(query.where(mine))
+            return {(channel, key): at for channel, key, at in found}
 
     def suppression_counts(self) -> list[tuple[str, str, str, int, datetime]]:
         """Channel, source, reason, how many are in force, and when the last one was added."""
@@ -168,24 +263,33 @@ class People:
         evidence: Mapping[str, Any] | None = None,
         separate: bool | None = None,
     ) -> None:
-        """Writes down that a person agreed or objected; `*` means every channel or category.
+        """Writes down that a person agreed or objected; see `consent_acts`."""
+        self.consent_acts(
+            [
+                Act(
+                    customer_id,
+                    channel,
+                    category,
+                    granted,
+                    acted_at,
+                    source,
+                    confirmed_at,
+                    evidence,
+                    separate,
+                )
+            ]
+        )
+
+    def consent_acts(self, acts: Sequence[Act]) -> None:
+        """Writes down acts, all or none; `*` means every channel or category.
 
         An act dated ahead counts from then on: the end of a pause. The same act told twice is kept
         once. Of two opposite acts of one instant and source the objection stands.
         """
-        row = {
-            "customer_id": customer_id,
-            "channel": channel,
-            "category": category,
-            "granted": granted,
-            "acted_at": acted_at,
-            "source": source,
-            "confirmed_at": confirmed_at,
-            "evidence": as_json(evidence),
-            "separate": separate,
-        }
+        if not acts:
+            return
         with writing(self._engine) as connection:
-            row["revision"] = next_revision(connection)
+            revision = next_revision(connection)
             new = insert_into(connection, consents)
             stricter = and_(consents.c.granted, ~new.excluded.granted)
             upsert = new.on_conflict_do_update(
@@ -196,7 +300,20 @@ class People:
                 },
                 where=stricter,
             )
-            connection.execute(upsert, row)
+            for act in sorted(acts, key=lambda each: (each.customer_id, each.acted_at)):
+                row = {**asdict(act), "evidence": as_json(act.evidence), "revision": revision}
+                connection.execute(upsert, row)
+
+    def acts_of(self, customer_id: str) -> list[Act]:
+        """Every act of a person that was recorded here, oldest first."""
+        columns = [consents.c[field.name] for field in fields(Act)]
+        query = select(*columns).where(consents.c.customer_id == customer_id)
+        order = (consents.c.acted_at, consents.c.granted.desc(), consents.c.consent_id)
+        with reading(self._engine) as connection:
+            return [
+                Act(**{**row, "evidence": json.loads(row["evidence"] or "null")})
+                for row in connection.execute(query.order_by(*order)).mappings()
+            ]
 
     def consents_since(self, mark: int) -> pa.Table:
         """Acts recorded after the mark (0: all), with the columns of entities.CONSENTS."""

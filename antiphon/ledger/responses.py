@@ -141,7 +141,8 @@ class Responses:
 
     def unmatched(self, since: datetime, limit: int) -> list[Response]:
         """Responses received since then of which only the address is known, oldest first."""
-        return self._read(UNMATCHED, responses.c.received_at >= since, limit=limit)
+        nobodys = responses.c.customer_id.is_(None)
+        return self._read(UNMATCHED, nobodys, responses.c.received_at >= since, limit=limit)
 
     def match(self, found: Sequence[Match]) -> int:
         """Writes down whose responses they are, where nobody had; how many."""
@@ -173,20 +174,24 @@ class Responses:
                 for one in sorted(found, key=lambda each: each.response_id)
             )
 
-    def latest_acts(
-        self, channel: str, address_keys: Collection[str]
-    ) -> dict[str, tuple[str, datetime]]:
-        """Address key → the last thing its owner said of the channel (opt_in or opt_out), when."""
-        said = (ResponseKind.OPT_IN.value, ResponseKind.OPT_OUT.value)
-        query = (
-            select(responses.c.address_key, responses.c.kind, responses.c.occurred_at)
-            .where(responses.c.channel == channel, responses.c.kind.in_(said))
-            .order_by(responses.c.occurred_at, responses.c.kind)
-        )
+    def soft_bounces(
+        self, customer_ids: Collection[str], address_keys: Collection[str], since: datetime
+    ) -> list[Response]:
+        """Refusals for now since then of these customers' messages, and of these addresses where
+        nobody knows whose they are."""
+        soft = responses.c.kind == ResponseKind.SOFT_BOUNCE
+        recent = responses.c.occurred_at >= since
         with reading(self._engine) as connection:
-            mine = responses.c.address_key.in_(listed(connection, address_keys))
-            rows = connection.execute(query.where(mine))
-            return {key: (kind, at) for key, kind, at in rows}
+            theirs = responses.c.customer_id.in_(listed(connection, customer_ids))
+            strangers = and_(
+                UNMATCHED, responses.c.address_key.in_(listed(connection, address_keys))
+            )
+            found = {}
+            for mine in (theirs, strangers):  # each by its own index
+                query = select(*(responses.c[name] for name in FIELDS)).where(mine, soft, recent)
+                for row in connection.execute(query).mappings():
+                    found[row["response_id"]] = _as_response(row)
+            return list(found.values())
 
     def counts(self, since: datetime) -> dict[str, int]:
         """Responses received since then, by kind."""

@@ -57,11 +57,16 @@ class Message(NamedTuple):
 class Addressed(NamedTuple):
     """Whom a message was for, and by which campaign: as much as a response needs to know."""
 
+    message_id: str
     customer_id: str
     campaign: str
     channel: str
     category: str
     address: str | None
+    state: MessageState
+    provider_id: str | None
+    planned_at: datetime
+    left_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
