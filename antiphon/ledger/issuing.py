@@ -94,7 +94,7 @@ def _issue_own(
             offer = orjson.loads(row["values_json"])["offer"]
             waiting[key] = issuing.unique[touch]
             facts[key] = (
-                *(row["campaign"], key, row["customer_id"], offer["discount"], offer["gift"]),
+                *(row["campaign"], key, row["customer_id"], offer["discount"], offer.get("gift")),
                 _stored(now, connection),
                 _stored(issuing.ends_at(offer["valid_until"]), connection),
                 revision,
@@ -145,7 +145,7 @@ def _note_shared(
             "code": code,
             "campaign": row["campaign"],
             "discount": offer["discount"],
-            "gift": offer["gift"],
+            "gift": offer.get("gift"),
             "issued_at": now,
             "valid_until": until,
             "revision": revision,

@@ -121,10 +121,11 @@ class Values:
         offer = self.touch.campaign.offer
         if offer is None:
             return {}
+        gift = {} if offer.gift is None else {"gift": offer.gift}
         return {
             "code": shown(offer),
             "discount": offer.discount,
-            "gift": offer.gift,
+            **gift,
             "valid_until": (self.day + offer.valid).isoformat() if offer.valid else None,
         }
 
