@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antiphon.response.shrinkage import shrink, strength
+from antiphon.response.shrinkage import shrink, shrunk_rates, strength
 
 
 def _town(rng: np.random.Generator, weight: float, groups: int = 300) -> pd.DataFrame:
@@ -16,26 +16,36 @@ def _town(rng: np.random.Generator, weight: float, groups: int = 300) -> pd.Data
     ).assign(part=rng.binomial(whole, truth))
 
 
+def _families(town: pd.DataFrame) -> list[list[tuple[float, float]]]:
+    return [
+        list(zip(one["part"], one["whole"], strict=True)) for _, one in town.groupby("category")
+    ]
+
+
 @pytest.mark.parametrize("weight", [50.0, 400.0])
 def test_the_weight_of_the_parent_is_found_again(weight: float) -> None:
     rng = np.random.default_rng(1)
-    found = [
-        strength(
-            town["part"].to_numpy(float), town["whole"].to_numpy(float), town["category"].to_numpy()
-        )
-        for town in (_town(rng, weight) for _ in range(40))
-    ]
+    found = [strength(_families(_town(rng, weight))) for _ in range(40)]
     assert np.median(found) == pytest.approx(weight, rel=0.15)
 
 
 def test_groups_that_differ_by_chance_alone_get_their_parents_rate() -> None:
-    whole = np.full(200, 500.0)
-    part = np.random.default_rng(2).binomial(500, 0.05, 200).astype(float)
-    part[:] = 25 + (part > np.median(part))  # less spread than chance would give
-    assert strength(part, whole, np.zeros(200, dtype=np.int64)) == np.inf
-    town = pd.DataFrame({"cell": np.arange(200), "part": part, "whole": whole})
-    shrunk = shrink(town, ["cell"])["shrunk_rate"]
-    assert shrunk.to_numpy() == pytest.approx(part.sum() / whole.sum())
+    groups = {(str(cell),): (25.0 + cell % 2, 500.0) for cell in range(200)}
+    assert strength([list(groups.values())]) == np.inf
+    rates = shrunk_rates(groups)
+    assert list(rates.values()) == pytest.approx([25.5 / 500] * 201)
+
+
+def test_groups_of_all_or_nothing_keep_their_own_rates() -> None:
+    groups = {("a",): (100.0, 100.0), ("b",): (0.0, 100.0)}
+    assert shrunk_rates(groups) == {(): 0.5, ("a",): 1.0, ("b",): 0.0}
+
+
+def test_a_parent_speaks_for_a_cell_that_nobody_has_written_to() -> None:
+    groups = {("a", "x"): (50.0, 100.0), ("a", "y"): (0.0, 0.0), ("b", "x"): (1.0, 100.0)}
+    rates = shrunk_rates(groups)
+    assert rates["a", "y"] == pytest.approx(rates[("a",)])
+    assert rates[("b",)] < rates[()] < rates[("a",)]
 
 
 def test_three_clicks_in_four_contacts_are_no_75_percent() -> None:
@@ -64,6 +74,7 @@ def test_shrunk_rates_are_nearer_to_the_truth() -> None:
 
 
 def test_nothing_sent_gives_no_rate() -> None:
+    assert shrunk_rates({("a",): (0.0, 0.0)}) == {}
     found = shrink(pd.DataFrame({"cell": ["a"], "part": [0], "whole": [0]}), ["cell"])
     assert found["rate"].isna().all()
     assert found["shrunk_rate"].isna().all()
