@@ -6,16 +6,18 @@ and orders are written into the files that the next run pulls.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from antiphon.collection.inbox import parse
 from antiphon.demo import AS_OF
+from antiphon.ledger import Message
 from antiphon.project import Project, open_project
 from antiphon.providers.sandbox import URL_FROM
-from antiphon.sandbox.server import Sandbox, running
+from antiphon.sandbox.server import running
 from antiphon.steps.daily import run_daily
 from antiphon.steps.dispatch import dispatch_due
 from antiphon.town.behaviour import Behaviour
@@ -25,7 +27,7 @@ from antiphon.town.founding import DEMO
 from antiphon.town.happenings import Deed, Due, Happenings, Sent, follow, reactions_to
 from antiphon.town.people import People, settled
 from antiphon.town.post import Letter, Post, Report
-from antiphon.town.receiving import InboxReceiver
+from antiphon.town.receiving import served
 from antiphon.town.shop import Order, Shop, Sold
 
 BEGINS = 10  # o'clock: the daily run
@@ -98,33 +100,35 @@ class Town:
         if not letters:
             return
         sent = self._known(letters)
-        reactions, now = reactions_to(self.behaviour, self.seed, sent), self.clock()
+        reactions = reactions_to(self.behaviour, self.seed, sent)
         for place, one in enumerate(sent):
             self.sent[one.letter.message_id] = one
-            self.people.written_to[one.customer].append(now)
-            for due in follow(one, now, reactions, place):
+            self.people.written_to[one.customer].append(one.at)
+            for due in follow(one, reactions, place):
                 self.happenings.add(due)
 
     def _known(self, letters: list[Letter]) -> list[Sent]:
         """The letters with whom they went to, in the order of their ids."""
         by_id = {one.message_id: one for one in letters}
-        found = []
+        found, now = [], self.clock()
         messages = self.project.ledger.messages.several(sorted(by_id))
         for message in sorted(messages, key=lambda one: one.message_id):
             effect = self.behaviour.effect(message.campaign)[self.people.kind(message.customer_id)]
-            lately = self.people.lately(
-                message.customer_id, self.clock(), self.behaviour.fatigue.within
-            )
-            found.append(
-                Sent(
-                    by_id[message.message_id],
-                    message.customer_id,
-                    message.campaign,
-                    effect,
-                    lately,
-                )
-            )
+            lately = self.people.lately(message.customer_id, now, self.behaviour.fatigue.within)
+            letter, customer = by_id[message.message_id], message.customer_id
+            code = self._code(message)
+            found.append(Sent(letter, customer, message.campaign, now, effect, lately, code))
         return found
+
+    def _code(self, message: Message) -> str:
+        """The code that the message promised something for; '' where it has none."""
+        offer = self.project.configuration.campaigns[message.campaign].offer
+        if offer is None:
+            return ""
+        if not offer.is_unique:
+            return offer.code
+        own = self.project.ledger.codes.of_customer(message.customer_id)
+        return next((o.code for o in own if o.occurrence_key == message.occurrence_key), "")
 
     def _happen(self) -> None:
         """Let everybody know what has happened by now."""
@@ -135,6 +139,10 @@ class Town:
             if one.letter is not None and one.happening is not None
         ]
         self.post.tell(told)
+        for one in due:
+            if one.deed is Deed.UNSUBSCRIBE and one.letter is not None:
+                self.post.unsubscribe(one.letter)
+        parse(self.project)
         self.reported += len(told)
         sold = self.shop.sell([one.order for one in due if one.order is not None])
         self.shop.take_back([(one.sold, one.at) for one in due if one.sold is not None])
@@ -151,18 +159,18 @@ class Town:
 
 
 @contextmanager
-def inhabited(
-    root: Path, behaviour: Behaviour, seed: int, *, before: Callable[[Sandbox], None] | None = None
-) -> Iterator[Town]:
-    """The town that was founded in a folder, its sandbox at work."""
+def inhabited(root: Path, behaviour: Behaviour, seed: int) -> Iterator[Town]:
+    """The town that was founded in a folder, its sandbox and its web server at work."""
     zone = open_project(root).configuration.settings.business.timezone
     clock = TownClock(AS_OF, zone)
     people = settled(behaviour, seed)
-    with running(root / "var" / "sandbox", clock=clock) as sandbox, _sandbox_at(sandbox.url):
-        if before:
-            before(sandbox)
-        project = open_project(root, clock)
-        post = Post(sandbox, InboxReceiver(project), clock)
+    project = open_project(root, clock)
+    with (
+        running(root / "var" / "sandbox", clock=clock) as sandbox,
+        _sandbox_at(sandbox.url),
+        served(project) as server,
+    ):
+        post = Post(sandbox, server, clock)
         shop = Shop(root / DEMO, people, clock, seed)
         yield Town(root, behaviour, seed, clock, people, shop, post)
 

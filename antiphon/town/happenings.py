@@ -75,6 +75,7 @@ class Sent:
     letter: Letter
     customer: str
     campaign: str
+    at: datetime
     effect: float
     lately: int
     code: str = ""
@@ -91,9 +92,10 @@ def reactions_to(behaviour: Behaviour, seed: int, sent: Sequence[Sent]) -> React
     )
 
 
-def follow(sent: Sent, at: datetime, reactions: Reactions, place: int) -> list[Due]:
-    """Everything that follows from one letter that left at a moment (entry `place`)."""
-    letter, found = sent.letter, []
+def follow(sent: Sent, reactions: Reactions, place: int) -> list[Due]:
+    """Everything that follows from one letter (entry `place` of the reactions)."""
+    letter, at = sent.letter, sent.at
+    found: list[Due] = []
 
     def tell(seconds: float, name: str, **fields: object) -> None:
         happening = Happening(name, round(seconds, 3), fields)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -19,17 +19,10 @@ from antiphon.sandbox.fates import Happening
 from antiphon.sandbox.journal import Entry
 from antiphon.sandbox.server import Sandbox
 from antiphon.sandbox.signing import EventSigner, twilio_signature
+from antiphon.town.receiving import WebServer
 
 BATCH = 1000
 EVENTS, INBOUND = "/sendgrid/events", "/twilio/inbound"
-
-
-class Receiver(Protocol):
-    """Who takes webhooks; `status` is what it answered."""
-
-    def post(self, path: str, query: str, headers: Mapping[str, str], body: bytes) -> int:
-        """One request, answered."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +56,12 @@ class Report:
 class Post:
     """Watches a sandbox; `refused` counts the reports that were not taken."""
 
-    def __init__(self, sandbox: Sandbox, receiver: Receiver, clock: Clock) -> None:
+    def __init__(self, sandbox: Sandbox, receiver: WebServer, clock: Clock) -> None:
         self._state, self._receiver, self._clock = sandbox.state, receiver, clock
         self._signer = EventSigner(sandbox.folder)
         self._waiting: deque[Letter] = deque()
         self.refused = 0
         sandbox.state.on_accepted.append(self._accepted)
-
-    @property
-    def public_key(self) -> str:
-        """Of the mail provider's signatures."""
-        return self._signer.public_key
 
     def _accepted(self, entry: Entry, request: bytes) -> None:
         asked = orjson.loads(request)
@@ -91,6 +79,11 @@ class Post:
         for one in told:
             if not one.letter.is_email:
                 self._post_form(one)
+
+    def unsubscribe(self, letter: Letter) -> None:
+        """By the mail program's button; without one nothing can be done."""
+        if path := one_click(letter):
+            self.refused += self._receiver.unsubscribe(path) != 200
 
     def _post_events(self, told: Sequence[Report]) -> None:
         events = [
