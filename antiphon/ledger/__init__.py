@@ -12,6 +12,7 @@ from antiphon.ledger.codes import Code, Codes
 from antiphon.ledger.contents import Contents
 from antiphon.ledger.counting import Answers, Count, OutboxCount
 from antiphon.ledger.engine import connect, parse_url, place
+from antiphon.ledger.erasure import Erasure
 from antiphon.ledger.facts import Fact, Facts
 from antiphon.ledger.history import History
 from antiphon.ledger.holds import Hold, HoldKind, Holds
@@ -24,6 +25,7 @@ from antiphon.ledger.neighbours import Neighbour, Neighbours
 from antiphon.ledger.people import Act, People, Suppression
 from antiphon.ledger.planning import PLAN_SCHEMA, Planned
 from antiphon.ledger.recording import Outcome, Recorded
+from antiphon.ledger.redemptions import Redemption, Redemptions
 from antiphon.ledger.responses import Match, Response, Responses
 from antiphon.ledger.rows import Addressed, LogEntry, Message
 from antiphon.ledger.runs import UNFINISHED, Run, Runs, RunState, Step
@@ -59,6 +61,7 @@ __all__ = [
     "Outcome",
     "Planned",
     "Recorded",
+    "Redemption",
     "Reservation",
     "Response",
     "Run",
@@ -91,11 +94,19 @@ class Ledger:
         self.alerts = Alerts(self._engine)
         self.tallies = Tallies(self._engine)
         self.codes = Codes(self._engine)
+        self.redemptions = Redemptions(self._engine)
         self.tombstones = Tombstones(self._engine)
+        self.erasure = Erasure(self._engine)
         self.inbox = Inbox(self._engine)
         self.responses = Responses(self._engine)
         self.statements = Statements(self._engine)
         self.surveys = Surveys(self._engine)
+
+    @property
+    def database(self) -> Path | None:
+        """The file of an SQLite ledger; None where a server keeps it."""
+        is_file = self._engine.url.get_backend_name() == "sqlite"
+        return Path(str(self._engine.url.database)) if is_file else None
 
     @classmethod
     def open(cls, url: str, migrate: bool = True) -> "Ledger":
