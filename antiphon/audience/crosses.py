@@ -43,6 +43,12 @@ class Crossing:
         columns = [f"{RELATION}.{quoted(name)}" for name in self.dimensions]
         return f" || {literal(BETWEEN)} || ".join(columns)
 
+    @property
+    def coarsest_first(self) -> tuple[int, ...]:
+        """Places of the dimensions, those that are given up first last."""
+        kept = [one for one in self.dimensions if one not in self.roll_up]
+        return tuple(map(self.dimensions.index, (*kept, *reversed(self.roll_up))))
+
     def enquire(self, known: Cells | None = None) -> Enquiry[Cells]:
         """Count the combinations and find their cells; see `cells`."""
         (counts,) = yield [f"histogram({self.combination})"]

@@ -1,8 +1,8 @@
 """What config/segments.yaml and sql/segments/ define, resolved: what builds on what.
 
-Scores, dimensions and crosses are columns of the frame that nothing stores: expressions over other
-columns, in layers of which each needs only those before it. Segments are conditions, written out
-wherever one is asked for.
+Scores, dimensions, crosses and rates are columns of the frame that nothing stores: expressions over
+other columns, in layers of which each needs only those before it. Segments are conditions, written
+out wherever one is asked for.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,15 +17,17 @@ from antiphon.audience.dictionary import RESERVED, Feature, dictionary, nearest
 from antiphon.audience.dimension_faults import faults
 from antiphon.audience.dimensions import Division, division
 from antiphon.audience.expressions import RELATION
+from antiphon.audience.group_rates import GroupRate
 from antiphon.audience.resolution import NOBODY, LazySegments, in_layers
 from antiphon.audience.scores import RANKED_TYPES, Ranking
 from antiphon.audience.segment_files import SegmentFile, segment_files
 from antiphon.campaigns.models import Campaign, Cross, Dimension, Score, Segments, Sources
+from antiphon.campaigns.models import GroupRate as Rate
 from antiphon.entities import ColumnType
 from antiphon.files import ProjectFiles
 
 FILE = "config/segments.yaml"
-DERIVED = ("scores", "dimensions", "crosses")
+DERIVED = ("scores", "dimensions", "crosses", "rates")
 # `cell` begins the values of micro-segments in conditions; a dimension `id` would hide the cell's.
 NO_NAMES = RESERVED | {"cell", CELL_ID, RELATION}
 
@@ -53,8 +55,8 @@ class DefinitionProblem:
 class Definitions:
     """Everything that has a name in conditions, templates and campaigns.
 
-    `features`: the dictionary, then scores, dimensions and crosses. `segments`: conditions by name,
-    those of sql/segments/ (`by_hand`) too. `layers`: names of scores, dimensions and crosses.
+    `features`: the dictionary, then scores, dimensions, crosses and rates. `segments`: conditions
+    by name, those of sql/segments/ (`by_hand`) too. `layers`: names of all that is derived.
     """
 
     features: dict[str, Feature] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Definitions:
     scores: dict[str, Ranking] = field(default_factory=dict)
     dimensions: dict[str, Division] = field(default_factory=dict)
     crosses: dict[str, Crossing] = field(default_factory=dict)
+    rates: dict[str, GroupRate] = field(default_factory=dict)
     by_hand: dict[str, SegmentFile] = field(default_factory=dict)
     layers: tuple[tuple[str, ...], ...] = ()
     campaigns: frozenset[str] = frozenset()
@@ -81,9 +84,12 @@ class Definitions:
         return (where,) if where else ()
 
     def reads(self, derived: str) -> frozenset[str]:
-        """The columns a score, dimension or cross is an expression over, hidden ones excepted."""
+        """The columns a derived one is an expression over, hidden ones excepted."""
         if derived in self.crosses:
             return frozenset(self.crosses[derived].dimensions)
+        if derived in self.rates:
+            rate = self.rates[derived]
+            return frozenset({rate.part, rate.of, rate.by})
         one = self.scores.get(derived) or self.dimensions[derived]
         own = {one.of} if one.of else set()
         return frozenset(own).union(*(c.columns for c in self.conditions(derived)))
@@ -99,12 +105,14 @@ class Definitions:
         return frozenset(found)
 
     def meaning(self, derived: str) -> str:
-        """Another text for every score, dimension or cross that would divide otherwise."""
+        """Another text for every derived column that would come out otherwise."""
         if derived in self.crosses:
             cross = self.crosses[derived]
             own = [*cross.dimensions, "roll up", *cross.roll_up, str(cross.min_size)]
         elif derived in self.dimensions:
             own = [self.dimensions[derived].sql()]
+        elif derived in self.rates:
+            own = [self.rates[derived].meaning]
         else:
             own = [self.scores[derived].meaning]
         below = sorted(self.reads(derived) & self.derived)
@@ -112,7 +120,7 @@ class Definitions:
 
     @cached_property
     def derived(self) -> frozenset[str]:
-        """Names of all scores, dimensions and crosses."""
+        """Names of all scores, dimensions, crosses and rates."""
         return frozenset(name for layer in self.layers for name in layer)
 
 
@@ -195,12 +203,16 @@ class _Definer:
             meaning = f"{meaning}: {share}" if meaning else f"score {share}"
         elif isinstance(one, Cross):
             meaning = meaning or f"cell of {' × '.join(one.dimensions)}"
+        elif isinstance(one, Rate):
+            share = f"{one.part} of {one.of} by {one.by}, 0 to 1; null while nothing is known"
+            meaning = f"{meaning}: {share}" if meaning else share
         elif one:
             meaning = f"{meaning or 'one'}: {', '.join(one.names)}" if one.names else meaning
         names = one.names if isinstance(one, Dimension) else ()
-        is_score = section == "scores"
-        type_ = ColumnType.INTEGER if is_score else ColumnType.TEXT
-        return Feature(name, type_, meaning, "", FILE, nullable=is_score, names=names)
+        types = {"scores": ColumnType.INTEGER, "rates": ColumnType.NUMBER}
+        is_number = section in types
+        type_ = types.get(section, ColumnType.TEXT)
+        return Feature(name, type_, meaning, "", FILE, nullable=is_number, names=names)
 
     def _segment_names(self) -> None:
         for name in [*self.model.segments, *self.unread.get("segments", ())]:
@@ -281,10 +293,15 @@ class _Definer:
             for name, model in self.model.crosses.items()
             if self.taken.get(name) == "crosses" and (crossing := self._cross(name, model))
         }
+        rates = {
+            name: rate
+            for name, model in self.model.rates.items()
+            if self.taken.get(name) == "rates" and (rate := self._rate(name, model, crosses))
+        }
         segments = {name: self.lazy[name] for name in self.lazy}
         titles = {name: segment.title for name, segment in self.model.segments.items()}
         titles |= {name: file.title for name, file in self.by_hand.items()}
-        derived = [*scores, *dimensions, *crosses]
+        derived = [*scores, *dimensions, *crosses, *rates]
         layers, cycles = in_layers(self.graph)
         for cycle in cycles:
             self._cycle(cycle)
@@ -296,6 +313,7 @@ class _Definer:
             scores,
             dimensions,
             crosses,
+            rates,
             self.by_hand,
             tuple(filter(None, ordered)),
             self.campaigns,
@@ -370,6 +388,29 @@ class _Definer:
         if len(self.problems) > count:
             return None
         return Crossing(name, cross.dimensions, cross.min_size, cross.roll_up)
+
+    def _rate(self, name: str, rate: Rate, crosses: Mapping[str, Crossing]) -> GroupRate | None:
+        count = len(self.problems)
+        self.graph.setdefault(name, set()).update((rate.part, rate.of, rate.by))
+        for key, column in (("part", rate.part), ("of", rate.of)):
+            of = self.features.get(column)
+            if of is None:
+                hint = nearest(column, self.features) or "`antiphon features` lists all columns."
+                self._wrong(f"unknown column {column!r}", ("rates", name, key), hint)
+            elif of.type is not ColumnType.INTEGER or column in self.taken:
+                message = f"{column!r} counts nothing: it is no whole number of a feature file"
+                hint = "Name a count, such as clicked_count_365d of message_count_365d."
+                self._wrong(message, ("rates", name, key), hint)
+        divided = [one for one, of in self.taken.items() if of in ("dimensions", "crosses")]
+        if rate.by not in divided:
+            hint = nearest(rate.by, tuple(divided))
+            self._wrong(f"no dimension or cross {rate.by!r}", ("rates", name, "by"), hint)
+        if len(self.problems) > count:
+            return None
+        self._reads(name, {rate.part, rate.of})
+        cross = crosses.get(rate.by)
+        levels = cross.coarsest_first if cross else (0,)
+        return GroupRate(name, rate.part, rate.of, rate.by, levels)
 
     def _cycle(self, cycle: tuple[str, ...]) -> None:
         """Say it at its first member."""

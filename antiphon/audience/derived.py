@@ -1,8 +1,8 @@
-"""Scores, dimensions and crosses as columns: layers of SQL over the frame, with what it must know.
+"""Scores, dimensions, crosses and rates as columns: layers of SQL over the frame.
 
 Nothing of this is stored with the customers. A day's constants (thresholds of scores, cells of
-crosses) are found in a few scans over the whole frame; with them each column is an expression over
-one customer's row, the same in every bucket.
+crosses, rates of groups) are found in a few scans over the whole frame; with them each column is an
+expression over one customer's row, the same in every bucket.
 """
 
 # ruff: noqa: S608  (names are checked, values are literals)
@@ -15,6 +15,7 @@ from antiphon.audience.crosses import Cells
 from antiphon.audience.definitions import Definitions
 from antiphon.audience.enquiry import Enquiry, answered
 from antiphon.audience.expressions import RELATION
+from antiphon.audience.group_rates import Rates
 from antiphon.audience.scores import Threshold
 from antiphon.quoting import quoted
 
@@ -29,6 +30,7 @@ class Constants:
     thresholds: Mapping[str, Sequence[Threshold]] = field(default_factory=dict)
     cells: Mapping[str, Cells] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, Rates] = field(default_factory=dict)
 
     def of(self, definitions: Definitions) -> "Constants":
         """Those that still belong to the definitions."""
@@ -42,6 +44,7 @@ class Constants:
             {name: found for name, found in self.thresholds.items() if current(name)},
             {name: found for name, found in self.cells.items() if current(name)},
             {name: found for name, found in self.meanings.items() if current(name)},
+            {name: found for name, found in self.rates.items() if current(name)},
         )
 
     def json(self) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class Constants:
                 for name, found in self.cells.items()
             },
             "meanings": dict(self.meanings),
+            "rates": {name: dict(found) for name, found in self.rates.items()},
         }
 
     @staticmethod
@@ -68,6 +72,7 @@ class Constants:
             },
             {name: Cells(one["sizes"], one["moved"]) for name, one in kept["cells"].items()},
             kept["meanings"],
+            kept.get("rates", {}),
         )
 
 
@@ -79,8 +84,8 @@ def derived_sql(
 ) -> str:
     """A relation with the columns of `source` and the derived ones: all, or what `columns` need.
 
-    Read it as `FROM {it} AS frame`. Without its constants a score is null and a cell what the
-    dimensions say.
+    Read it as `FROM {it} AS frame`. Without its constants a score or a rate is null and a cell what
+    the dimensions say.
     """
     for layer in _layers(definitions, columns):
         source = _layer(source, definitions, constants, layer)
@@ -100,9 +105,10 @@ def find_constants(
     given cells, among its own; nothing is found that it does not know.
     """
     known = known.of(definitions) if known else None
-    found = Constants({}, {}, {})
+    found = Constants({}, {}, {}, {})
     thresholds: dict[str, Sequence[Threshold]] = {}
     cells: dict[str, Cells] = {}
+    rates: dict[str, Rates] = {}
     meanings: dict[str, str] = {}
     for layer in _layers(definitions, columns):
 
@@ -112,11 +118,15 @@ def find_constants(
         if known is None:
             scores = {n: definitions.scores[n].enquire() for n in layer if n in definitions.scores}
             thresholds |= answered(scores, ask)
+            rated = {n: definitions.rates[n].enquire() for n in layer if n in definitions.rates}
+            rates |= answered(rated, ask)
         crosses = {n: e for n in layer if (e := _cross_enquiry(definitions, n, known))}
         cells |= answered(crosses, ask)
         thresholds |= {n: known.thresholds[n] for n in layer if known and n in known.thresholds}
-        meanings |= {n: definitions.meaning(n) for n in layer if n in thresholds or n in cells}
-        found = Constants(thresholds, cells, meanings)
+        rates |= {n: known.rates[n] for n in layer if known and n in known.rates}
+        settled = thresholds.keys() | cells.keys() | rates.keys()
+        meanings |= {n: definitions.meaning(n) for n in layer if n in settled}
+        found = Constants(thresholds, cells, meanings, rates)
         source = _layer(source, definitions, found, layer)
     return found
 
@@ -141,6 +151,9 @@ def _layer(source: str, definitions: Definitions, constants: Constants, names: l
     for name in names:
         if name in definitions.crosses:
             sql, join = definitions.crosses[name].sql(constants.cells.get(name))
+            joins += [join] if join else []
+        elif name in definitions.rates:
+            sql, join = definitions.rates[name].sql(constants.rates.get(name))
             joins += [join] if join else []
         elif name in definitions.dimensions:
             sql = definitions.dimensions[name].sql()

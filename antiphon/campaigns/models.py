@@ -215,6 +215,18 @@ class Cross(Model):
     )
 
 
+class GroupRate(Model):
+    """How often the people of a group do what is counted: a number from 0 to 1.
+
+    Small groups are drawn towards the rate of the groups that they are part of (docs/segments.md).
+    """
+
+    part: FeatureName = Field(description="A count of each customer: messages clicked")
+    of: FeatureName = Field(description="Out of so many: messages received")
+    by: FeatureName = Field(description="The dimension or cross whose groups are told apart")
+    title: Text = Field(default="", description="What the marketer calls it")
+
+
 class Segments(Model):
     """config/segments.yaml: conditions that have a name, and what divides the customers."""
 
@@ -228,6 +240,9 @@ class Segments(Model):
     )
     crosses: dict[FeatureName, Cross] = Field(
         default_factory=dict, description="name: micro-segments, the cells of some dimensions"
+    )
+    rates: dict[FeatureName, GroupRate] = Field(
+        default_factory=dict, description="name: how often a customer's group answers"
     )
     drift_over: Number = Field(
         default=Decimal("0.25"),
