@@ -218,6 +218,9 @@ def _pause(placed: Placed, rule: Pause, scene: Scene) -> Iterator[Fault]:
         message = "an order has no score that could be below a number"
         hint = "Write 'after: survey', or take 'below' out."
         yield placed.fault("below", message, hint, at_key=True)
+    if rule.survey is not None and rule.after != "survey":
+        message = f"'survey' with {rule.after!r}, which answers none"
+        yield placed.fault("survey", message, "Write 'after: survey', or take 'survey' out.")
     if near := _near(rule.after, ("order", *RESPONSES)):
         message = f"{rule.after!r} is not the word for {near!r}: nobody would rest"
         yield placed.fault("after", message, f"Write {near!r}.")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from antiphon.audience.dictionary import Feature
 from antiphon.campaigns.complaints import nearest
 from antiphon.campaigns.configuration import (
+    PACKS,
+    POLICY,
     SETTINGS,
     SURVEYS,
     Draft,
@@ -14,6 +16,7 @@ from antiphon.campaigns.configuration import (
 )
 from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.places import Path
+from antiphon.campaigns.rules import Pause
 from antiphon.campaigns.settings import Settings
 from antiphon.campaigns.surveys import Question, Survey
 from antiphon.campaigns.touches import touches
@@ -35,7 +38,8 @@ class SurveysCheck:
     features: Mapping[str, Feature] | None
 
     def problems(self) -> Iterator[Problem]:
-        """Of every survey."""
+        """Of every survey, and of the policy's pauses after them."""
+        yield from self.of_policy()
         for name, survey in self.drafted.under(SURVEYS, Survey).items():
             file = survey_file(name)
             for path, message, hint, is_warning in self._survey(survey):
@@ -43,16 +47,31 @@ class SurveysCheck:
                     file, path, message, hint, at_key=is_warning, is_warning=is_warning
                 )
 
+    def of_policy(self) -> Iterator[Problem]:
+        """Pauses after surveys that are not there."""
+        files = [POLICY, *(f"{PACKS}/{path}" for path in self.drafted.files.under(PACKS))]
+        for file in files:
+            for section, number, rule in self.drafted.rules(file):
+                if isinstance(rule, Pause) and rule.survey not in (None, *self._names):
+                    message = f"no survey {rule.survey!r} in {SURVEYS}/"
+                    hint = nearest(str(rule.survey), self._names)
+                    path: Path = (section, number, "survey")
+                    yield self.drafted.positions.problem(file, path, message, hint)
+
+    @property
+    def _names(self) -> list[str]:
+        """Of the files, those that are wrong too."""
+        known = self.drafted.files.under(SURVEYS)
+        return [path.removesuffix(".yaml") for path in known if path.endswith(".yaml")]
+
     def of_campaign(self, campaign: Campaign, templates: Templates | None) -> Iterator[Problem]:
         """A survey that is not there; a link to none, or a survey without a link."""
         file = campaign_file(campaign.campaign)
         positions = self.drafted.positions
-        known = self.drafted.files.under(SURVEYS)
-        names = [path.removesuffix(".yaml") for path in known if path.endswith(".yaml")]
-        if campaign.survey is not None and campaign.survey not in names:
+        if campaign.survey is not None and campaign.survey not in self._names:
             hint = f"Write the file {survey_file(campaign.survey)}."
             message = f"no survey {campaign.survey!r} in {SURVEYS}/"
-            hint = nearest(campaign.survey, names) if names else hint
+            hint = nearest(campaign.survey, self._names) if self._names else hint
             yield positions.problem(file, ("survey",), message, hint)
             return
         linked = templates is not None and self._is_linked(campaign, templates)

@@ -25,6 +25,7 @@ OUTER = (
     "sandbox",
     "collection",
     "offers",
+    "surveys",
     "privacy",
     "reports",
     "town",

@@ -167,8 +167,9 @@ def _last(pause: Pause, moment: Moment) -> Fact:
         parts = [("orders", "ordered_at", "TRUE")]
     else:
         low = "" if pause.below is None else f" AND TRY_CAST(value AS DOUBLE) < {pause.below}"
+        low += "" if pause.survey is None else f" AND survey = {literal(pause.survey)}"
         parts = [("responses", "occurred_at", f"kind = {after}{low}")]
-        if pause.below is None:
+        if not low:
             parts.append(("events", "occurred_at", f"event = {after}"))
     listed = " UNION ALL ".join(
         f"SELECT customer_id, {at} AS happened_at FROM {view} WHERE {condition} "

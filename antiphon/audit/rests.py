@@ -37,8 +37,12 @@ def _facts(pause: Pause) -> str:
         return "SELECT customer_id, ordered_at AS happened_at FROM orders"
     name = literal(pause.after)
     responses = f"SELECT customer_id, occurred_at AS happened_at FROM responses WHERE kind = {name}"
+    if pause.survey is not None:
+        responses += f" AND survey = {literal(pause.survey)}"
     if pause.below is not None:
-        return f"{responses} AND TRY_CAST(value AS DOUBLE) < {pause.below}"
+        responses += f" AND TRY_CAST(value AS DOUBLE) < {pause.below}"
+    if pause.survey is not None or pause.below is not None:
+        return responses
     events = f"SELECT customer_id, occurred_at FROM events WHERE event = {name}"
     return f"{responses} UNION ALL {events}"
 

@@ -181,6 +181,9 @@ class Pause(PolicyRule):
     below: Number | None = Field(
         default=None, description="Only after a response whose value is less (a survey's score)"
     )
+    survey: Name | None = Field(
+        default=None, description="Only after answers to this survey; absent: to any"
+    )
     rest: LongerThanZero = Field(description="So long nothing is sent")
 
 

@@ -138,8 +138,9 @@ def test_an_unknown_key_is_answered_with_the_nearest_and_all_allowed_ones() -> N
         "config/campaigns/spring.yaml:7:1: unknown key 'chanels'\n"
         "    7 | chanels: [email]\n"
         "  Did you mean 'channels'? Allowed here: anniversary, audience, by, campaign, category, "
-        "chain, channel_by, channels, control, expires_after, for_each, goal, limits, message, "
-        "offer, on, priority, repeat_after, runs, strata, tags, test, title, value, variants."
+        "chain, channel_by, channels, confirms, control, expires_after, for_each, goal, limits, "
+        "message, offer, on, priority, repeat_after, runs, strata, survey, tags, test, title, "
+        "value, variants."
     )
 
 

@@ -99,6 +99,8 @@ def mails(rule: PolicyRule | None, number: int | None = None) -> str:
 def happened(rule: Pause) -> str:
     """What a pause follows: an order, a survey's answer of less than 3."""
     what = HAPPENED.get(rule.after, f"{rule.after!r}")
+    if rule.survey is not None:
+        what += f" to {rule.survey!r}"
     return what if rule.below is None else f"{what} of less than {rule.below}"
 
 
