@@ -44,14 +44,10 @@ def serve(root: Path | None, host: str, port: int, parse: bool) -> int:
     return ExitCode.DONE
 
 
-def _parser(app: "App") -> Callable[[], object] | None:
-    from importlib import import_module  # noqa: PLC0415
-    from importlib.util import find_spec  # noqa: PLC0415
+def _parser(app: "App") -> Callable[[], bool]:
+    from antiphon.collection.inbox import parse  # noqa: PLC0415
 
-    if not find_spec("antiphon.collection.inbox"):
-        return None
-    parse = import_module("antiphon.collection.inbox").parse
-    return lambda: parse(app.site.project)
+    return lambda: parse(app.site.project).is_busy
 
 
 def _say(app: "App") -> Callable[[str], None]:

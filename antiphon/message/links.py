@@ -15,6 +15,7 @@ from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode
 
 from antiphon.errors import AntiphonError
+from antiphon.keys import digest
 
 _KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
@@ -94,10 +95,25 @@ class Links:
         """What stands before the name of a target in a redirect of our own."""
         return self.of(Purpose.CLICK)
 
+    def counted(self, target: str) -> str:
+        """The redirect that counts a click and leads on to `target`.
+
+        It holds a name of the target and not the target itself: the server looks it up in the
+        message, so that nobody can make a redirect of ours lead anywhere else.
+        """
+        if not target.startswith(("https://", "http://")) or self._is_ours(target):
+            return target
+        return f"{self.click}/{target_name(target)}"
+
+    def _is_ours(self, target: str) -> bool:
+        """Whether a target is a page of our own server."""
+        base = self.click.rpartition("/c/")[0]
+        return target == base or target.startswith(base + "/")
+
     @property
     def fields(self) -> Mapping[str, object]:
         """By name, as templates see them."""
-        return _Fields(self)
+        return LinkFields(self)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -108,13 +124,35 @@ class Links:
         }
 
 
-class _Fields(Mapping[str, object]):
+class TargetsOf(Links):
+    """The links of a message that is rendered to see where its links lead; it counts nothing.
+
+    `targets`: by name, filled while the message is rendered.
+    """
+
+    __slots__ = ("targets",)
+
+    def __init__(self, make: Callable[[Purpose], str]) -> None:
+        super().__init__(make)
+        self.targets: dict[str, str] = {}
+
+    def counted(self, target: str) -> str:
+        """The target itself, noted."""
+        self.targets[target_name(target)] = target
+        return target
+
+
+class LinkFields(Mapping[str, object]):
     """What templates read; asking for one signs one."""
 
     __slots__ = ("_links",)
 
     def __init__(self, links: Links) -> None:
         self._links = links
+
+    def counted(self, target: str) -> str:
+        """See Links.counted."""
+        return self._links.counted(target)
 
     def __getitem__(self, name: str) -> str:
         return self._links.of(FIELDS[name])
@@ -197,8 +235,20 @@ class LinkSigner:
 
     def links(self, message_id: str) -> Links:
         """All personal links of a message."""
+        return Links(self._maker(message_id))
+
+    def targets(self, message_id: str) -> TargetsOf:
+        """The same, to find out where the links of a message lead."""
+        return TargetsOf(self._maker(message_id))
+
+    def _maker(self, message_id: str) -> Callable[[Purpose], str]:
         short, base = _short(message_id), self._base_url
-        return Links(lambda purpose: f"{base}/{purpose.value}/{self._signed(purpose, short)}")
+        return lambda purpose: f"{base}/{purpose.value}/{self._signed(purpose, short)}"
+
+
+def target_name(target: str) -> str:
+    """Ten characters that name an address within a message."""
+    return digest("target", target)[:10]
 
 
 def _short(message_id: str) -> str:

@@ -13,6 +13,7 @@ from antiphon.message.expressions import Survey
 from antiphon.message.formats import Formats
 from antiphon.message.inlining import Inlined, inline
 from antiphon.message.language import TemplateLanguage, printable
+from antiphon.message.links import LinkFields
 from antiphon.message.plain import Recorder
 from antiphon.message.tagging import Tags
 from antiphon.message.tree import Part, Tree
@@ -68,6 +69,7 @@ class Pages:
     currency: str
     timezone: str
     tags: Tags | None = None
+    counts_clicks: bool = False
     _pages: dict[Place, Page | None] = field(default_factory=dict)
     _formats: dict[str, Formats] = field(default_factory=dict)
 
@@ -125,14 +127,32 @@ class Pages:
 
     def _link(self, place: Place, campaign: Mapping[str, str] | None) -> Callable[..., str]:
         """The filter `link`, by which every link of a template passes: relative ones are the
-        company's; tags are added here."""
+        company's; tags are added here, and redirects of our own."""
+        target, needs_campaign = self._target(place, campaign)
+        if self.counts_clicks:
+
+            @pass_context
+            def counted(context: Context, address: str) -> str:
+                led = target(context, address)
+                links = getattr(context.resolve("links"), "fields", None)
+                return links.counted(led) if isinstance(links, LinkFields) else led
+
+            return counted
+        if needs_campaign:
+            return pass_context(target)
+        return lambda address: target(None, address)
+
+    def _target(
+        self, place: Place, campaign: Mapping[str, str] | None
+    ) -> tuple[Callable[[Context | None, str], str], bool]:
+        """Where a link leads; and whether only the message can tell."""
         root, tags = self.website.rstrip("/"), self.tags
 
         def whole(address: str) -> str:
             return root + address if address.startswith("/") else address
 
         if tags is None:
-            return whole
+            return lambda _, address: whole(address), False
         here = {
             "channel": CHANNELS[place.part],
             "message": place.message,
@@ -141,15 +161,15 @@ class Pages:
         }
         if campaign is not None:
             there = here | {"campaign": campaign["name"], "category": campaign["category"]}
-            return lambda address: tags.on(whole(address), there)
+            return lambda _, address: tags.on(whole(address), there), False
 
-        @pass_context
-        def link(context: Context, address: str) -> str:
-            fields: Mapping[str, Any] = getattr(context.resolve("campaign"), "fields", {})
+        def target(context: Context | None, address: str) -> str:
+            named = context.resolve("campaign") if context is not None else None
+            fields: Mapping[str, Any] = getattr(named, "fields", {})
             names = {"campaign": fields.get("name", ""), "category": fields.get("category", "")}
             return tags.on(whole(address), here | names)
 
-        return link
+        return target, True
 
 
 class _SeeingValues(TemplateLanguage):

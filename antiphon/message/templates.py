@@ -54,7 +54,7 @@ class Templates:
 
     `files`: path below templates/ → text. `features`: the columns of the customer frame with
     their types. The first of `languages` is the fallback. `crosses`: their dimensions, by name.
-    `tags`: what links carry.
+    `tags`: what links carry. `counts_clicks`: they are redirects of our own.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Templates:
         company: Mapping[str, str],
         crosses: Mapping[str, Collection[str]] | None = None,
         tags: Tags | None = None,
+        counts_clicks: bool = False,
     ) -> None:
         self.tree = Tree(files, tuple(languages))
         self.features = dict(features)
@@ -87,7 +88,7 @@ class Templates:
         self._surveys: dict[tuple[str, str, Given], Survey] = {}
         self._hashes: dict[str, str] = {}
         self._rendering = Lock()  # recorders and pages are shared by all threads
-        self.tags = tags
+        self.tags, self.counts_clicks = tags, counts_clicks
         self.pages = Pages(
             self.tree,
             lambda path, language: self._survey(path, language, _ANYTHING_GIVEN),
@@ -96,6 +97,7 @@ class Templates:
             currency,
             timezone,
             tags,
+            counts_clicks,
         )
         self._skeletons = Skeletons(self.pages, self.company)
 
@@ -118,6 +120,7 @@ class Templates:
             company=settings.company.model_dump(include=set(COMPANY_FIELDS)),
             crosses=crosses,
             tags=tags_of(settings),
+            counts_clicks=settings.links.clicks == "own",
         )
         templates.sms_segments = settings.sms.segments
         templates.base_url = settings.links.base_url
@@ -350,6 +353,7 @@ class Templates:
                     if f"company.{name}" in used or name == "website"
                 },
                 **({"tags": tags} if tags else {}),
+                **({"counts_clicks": True} if self.counts_clicks else {}),
             },
             ensure_ascii=False,
             sort_keys=True,
@@ -379,6 +383,7 @@ class Templates:
             timezone=bundle["timezone"],
             company=bundle["company"],
             tags=Tags(dict(tags["parameters"]), tags["sites"]) if tags else None,
+            counts_clicks=bundle.get("counts_clicks", False),
         )
         templates.message = bundle["message"]
         return templates

@@ -34,6 +34,16 @@ class Reader:
         templates, arm, language, values, links = self._given(message)
         return templates.render(templates.message, arm, language, message.channel, values, links)
 
+    def targets(self, message: Message) -> dict[str, str]:
+        """Where its links lead, by `links.target_name`; raises as `content` does.
+
+        Empty of a message whose links are no redirects of our own.
+        """
+        templates, arm, language, values, _ = self._given(message)
+        links = self._signer.targets(message.message_id)
+        templates.render(templates.message, arm, language, message.channel, values, links)
+        return links.targets
+
     def shared(self, message: Message) -> Email | Personal | Sms:
         """As `content`; an e-mail that has a skeleton with others in common comes as Personal."""
         if message.channel != "email":

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import uvicorn
 
@@ -16,9 +17,10 @@ WAITING = 2048  # connections that the kernel holds for us
 AT_ONCE = 1000  # connections; more are told to come back
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20  # for answers under way, when told to end
-CHORES_SECONDS = 1.0
+CHORES_SECONDS, AGAIN_SECONDS = 1.0, 5.0
+T = TypeVar("T")
 log = logging.getLogger("antiphon.web")
-Parse = Callable[[], object]
+Parse = Callable[[], bool]
 
 
 def serve(
@@ -31,8 +33,10 @@ def serve(
 ) -> None:
     """Serve until the process is told to stop; answers under way are given first.
 
-    `parse` is called in a thread of its own whenever something was kept. `ready` is told the
-    address. Raises UserFilesError where the port is taken.
+    `parse` is called in a thread of its own whenever something was kept, and again after some
+    seconds where it says that somebody else is reading. `ready` is told the address.
+
+    Raises UserFilesError where the port is taken.
     """
     with listening(host, port) as listener, _chores(app, parse):
         server = _InProcess(_config(app))
@@ -121,8 +125,8 @@ def _chores(app: App, parse: Parse | None) -> Iterator[None]:
             arrived.clear()
             if ends.is_set():
                 return
-            if parse is not None:
-                _quietly(parse)
+            if parse is not None and _quietly(parse) is not False and not ends.wait(AGAIN_SECONDS):
+                arrived.set()
 
     threads = [threading.Thread(target=count, name="antiphon-counts", daemon=True)]
     if parse is not None:
@@ -140,14 +144,15 @@ def _chores(app: App, parse: Parse | None) -> Iterator[None]:
         _quietly(app.site.flush)
 
 
-def _quietly(chore: Callable[[], object]) -> None:
-    """Nothing is lost when it fails: it is done again."""
+def _quietly(chore: Callable[[], T]) -> T | None:
+    """What it says; None where it failed. Nothing is lost then: it is done again."""
     try:
-        chore()
+        return chore()
     except AntiphonError as error:
         log.warning("%s", error)
     except Exception as error:  # a server must not lose its threads; no values go to the log
         log.error("%s in the server's background", type(error).__name__)
+    return None
 
 
 def _config(app: App) -> uvicorn.Config:

@@ -11,13 +11,16 @@ from antiphon.states import ResponseKind
 PROVIDER = "web"
 
 
-def told(  # noqa: PLR0917
+def told(
     message: Message,
     kind: ResponseKind,
     now: datetime,
     what: str,
     evidence: Mapping[str, Any],
+    *,
     value: str | None = None,
+    address_key: str | None = None,
+    is_machine: bool = False,
 ) -> Response:
     """A response to the message; what was done twice at one instant is one."""
     event = f"{what}:{message.message_id}:{now.isoformat(timespec='microseconds')}"
@@ -31,6 +34,8 @@ def told(  # noqa: PLR0917
         customer_id=message.customer_id,
         campaign=message.campaign,
         channel=message.channel,
+        address_key=address_key,
+        is_machine=is_machine,
         value=value,
         evidence=evidence,
     )

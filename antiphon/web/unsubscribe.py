@@ -31,7 +31,12 @@ def _unsubscribe(visit: Visit) -> Response:
         mine = {message.customer_id}
         if not ledger.people.objections_now(mine, message.channel, message.category, now):
             how = "one-click" if _is_one_click(visit) else "page"
-            evidence = {"by": "link", "how": how, "message": message.message_id}
+            evidence = {
+                "source": "link",
+                "how": how,
+                "channel": message.channel,
+                "category": message.category,
+            }
             out = told(message, ResponseKind.OPT_OUT, now, "unsubscribe", evidence)
             record(site.project, [out])
     return visit.show(
