@@ -29,10 +29,11 @@ from antiphon.validation.contract import Check, read
 from antiphon.validation.results import usual_rows
 
 # Watermarks of our own, beside those of the sources (whose names hold no @).
-LEDGER = "@ledger"  # how far contacts and acts of consent were pulled from the ledger
+LEDGER = "@ledger"  # how far contacts, responses and the like were pulled from the ledger
 PULLS = "@pulls"  # entity → rows of the latest incremental pulls, the newest last
 PUBLISHED = "@published"  # the run that published the snapshot, with its counts
 PULLS_KEPT = 14
+FROM_LEDGER = ("consents", "contacts", "responses", "statements", "codes")
 HAPPENINGS = {"events": "event_id", "notices": "notice_id"}  # what a trigger pass pulls, by key
 
 
@@ -171,12 +172,21 @@ def recent_contacts(project: Project, mark: int, run_id: str = "") -> pa.Table:
     return table.filter(pc.not_equal(table["run_id"], run_id))
 
 
-def stage_own(ledger: Ledger, since: int, folder: Path) -> None:
-    """Contacts and acts of consent of the ledger since a mark, as rows ready to merge."""
+def stage_own(ledger: Ledger, since: int, folder: Path) -> list[str]:
+    """What the ledger knows since a mark, as rows ready to merge: a file for each entity of which
+    there is anything; which these are."""
     with ledger.history.contacts_since(since) as reader:
         _write_own(iter(reader), reader.schema, folder / "contacts.parquet")
-    acts = ledger.people.consents_since(since)
-    _write_own(iter(acts.to_batches()), acts.schema, folder / "consents.parquet")
+    with ledger.responses.table_since(since) as reader:
+        _write_own(iter(reader), reader.schema, folder / "responses.parquet")
+    tables = {
+        "consents": ledger.people.consents_since(since),
+        "statements": ledger.statements.table_since(since),
+        "codes": ledger.codes.table_since(since),
+    }
+    for entity, table in tables.items():
+        _write_own(iter(table.to_batches()), table.schema, folder / f"{entity}.parquet")
+    return [entity for entity in FROM_LEDGER if (folder / f"{entity}.parquet").exists()]
 
 
 def publisher(snapshot: Snapshot) -> str:
@@ -200,6 +210,8 @@ def _write_own(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path)
             ours = [pa.array([LEDGER] * count), pa.array(range(row + 1, row + count + 1))]
             writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *ours], schema=staged))
             row += count
+    if not row:
+        path.unlink()
 
 
 @step("validate")
@@ -284,7 +296,7 @@ def _merge(change: Change, intake: Intake, staging: Path, *, moves: bool) -> Cou
     """Merge everything; with `moves` the sources' watermarks move."""
     counts = Counter[str]()
     pulls: dict[str, Any] = dict(change.before.watermarks.get(PULLS) or {})  # type: ignore[arg-type]
-    for entity in (*SOURCE_ENTITIES, "contacts"):
+    for entity in dict.fromkeys((*SOURCE_ENTITIES, *FROM_LEDGER)):
         sources = [one for one in intake.sources if one.entity == entity]
         merging = sorted((staging / "clean" / entity).glob("*.parquet"))
         merging += (staging / "own").glob(f"{entity}.parquet")

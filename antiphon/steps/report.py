@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from antiphon.lake import Cleaned
+from antiphon.offers.redeeming import redeem_orders
 from antiphon.project import Project
 from antiphon.steps.intake import LEDGER, ledger_mark, stage_own
 from antiphon.steps.run import Counts, Run, step
@@ -12,19 +13,20 @@ from antiphon.steps.run import Counts, Run, step
 
 @step("collect")
 def collect(run: Run) -> Counts:
-    """Bring what was sent into the lake, where the next run's features and caps find it."""
+    """Bring what was sent and came back into the lake, for the next run's features and caps."""
     lake, ledger = run.project.lake, run.project.ledger
+    redeemed = redeem_orders(run.project, lake.current())
     folder = lake.staging(run.id) / "collected"
     with lake.change(run.id, day=run.record.business_day) as change:
         mark = ledger.history.mark()
-        stage_own(ledger, ledger_mark(change.before), folder)
         counts = {
             entity: change.merge(entity, [folder / f"{entity}.parquet"])
-            for entity in ("consents", "contacts")
+            for entity in stage_own(ledger, ledger_mark(change.before), folder)
         }
         change.set_watermark(LEDGER, mark)
         run.publish(change)
-    return {entity: merged.clean - merged.unchanged for entity, merged in counts.items()}
+    collected = {entity: merged.clean - merged.unchanged for entity, merged in counts.items()}
+    return collected | {f"codes_{verdict}": count for verdict, count in sorted(redeemed.items())}
 
 
 @step("report")
