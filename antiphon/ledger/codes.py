@@ -81,6 +81,12 @@ class Codes:
         """The code, as keys.code_key writes it."""
         return next(iter(self._read(codes.c.code == code)), None)
 
+    def known(self, names: Collection[str]) -> set[str]:
+        """Those of the codes that were issued, to somebody or to everybody."""
+        with reading(self._engine) as connection:
+            query = select(codes.c.code).where(codes.c.code.in_(listed(connection, names)))
+            return set(connection.execute(query).scalars())
+
     def of_customer(self, customer_id: str) -> list[Code]:
         """Every code issued to a customer, oldest first."""
         return self._read(codes.c.customer_id == customer_id)

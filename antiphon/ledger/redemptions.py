@@ -49,6 +49,7 @@ OF_ORDERS = pa.schema(
         pa.field("redeemed_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("amount_e4", pa.int64()),
         pa.field("verdict", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
     ]
 )
 SAME_USE = timedelta(days=1)  # a till that names no order, and the order that comes later
