@@ -1,6 +1,6 @@
 """The lake: snapshots to read, one change at a time, pins and cleaning."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from antiphon.errors import LakeError
 from antiphon.lake import manifest as manifests
-from antiphon.lake import pins
+from antiphon.lake import pins, searching
 from antiphon.lake.change import Change
+from antiphon.lake.erasure import Erased, Whom, erase
 from antiphon.lake.failures import explained
-from antiphon.lake.layout import Limits
+from antiphon.lake.layout import Limits, Writer
 from antiphon.lake.locks import pinning, writing
 from antiphon.lake.manifest import MAX_BUCKETS, Manifest, Snapshot
 from antiphon.lake.retention import Cleaned, Retention, clean
+from antiphon.lake.searching import Known
 from antiphon.lake.session import Session, engine, open_session
 
 if TYPE_CHECKING:
@@ -150,6 +152,35 @@ class Lake:
             engine(self.path / "tmp", self._memory, self._threads) as connection,
         ):
             return clean(connection, self.current(), now, retention, keep)
+
+    def known(self, customer_id: str) -> Known:
+        """Who somebody is and was, as any snapshot tells."""
+        with engine(self.path / "tmp", self._memory, self._threads) as connection:
+            return searching.known(connection, self.path, customer_id)
+
+    def shared(self, customer_id: str, known: Known) -> Known:
+        """Of what is known of somebody, what the current snapshot says of others too."""
+        with engine(self.path / "tmp", self._memory, self._threads) as connection:
+            return searching.holders(connection, self.path, customer_id, known)
+
+    def find(self, customer_id: str, words: Sequence[str]) -> dict[Path, int]:
+        """Every Parquet file with rows that name somebody, and how many rows."""
+        paths = list(searching.parquet_files(self.path))
+        with engine(self.path / "tmp", self._memory, self._threads) as connection:
+            return searching.find(connection, paths, customer_id, words)
+
+    def erase(self, whom: Whom, *, day: date | None = None) -> Erased:
+        """Take somebody out of every snapshot and of all that runs left beside them.
+
+        Waits a while for readers of the old files; LakeBusy when one stays, or during a change.
+        """
+        with (
+            writing(self.path, "forgetting"),
+            pinning(self.path, alone=True),
+            engine(self.path / "tmp", self._memory, self._threads) as connection,
+        ):
+            pins.wait_for_readers(self.path)
+            return erase(Writer(connection, self.path), whom, day or self._clock().date())
 
     def staging(self, run_id: str) -> Path:
         """The folder of a run's staged files, made if need be."""

@@ -183,6 +183,12 @@ def publish(root: Path, manifest: Manifest) -> None:
         _replace(current, _ADAPTER.dump_json(manifest, indent=1))
 
 
+def replace_manifest(path: Path, manifest: Manifest) -> None:
+    """Put a manifest in the place of another one, whole or not at all; its id is its own."""
+    with explained(path):
+        _replace(path, _ADAPTER.dump_json(manifest, indent=1))
+
+
 def _read(root: Path, path: Path) -> Manifest | None:
     with explained(path):
         try:

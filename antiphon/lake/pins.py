@@ -8,12 +8,14 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.keys import digest
 from antiphon.lake.failures import explained
+from antiphon.lake.locks import LakeBusy
 
 
 def pin(root: Path, snapshot_id: int, holder: str) -> None:
@@ -60,6 +62,21 @@ def pinned(root: Path) -> set[int]:
             else:
                 path.unlink(missing_ok=True)
     return found
+
+
+def wait_for_readers(root: Path, seconds: float = 60) -> None:
+    """Until nobody reads who began before; new ones wait for the caller (locks.pinning).
+
+    Raises LakeBusy when one is still reading after so many seconds.
+    """
+    patience = time.monotonic() + seconds
+    while any(_is_held(path) for path in (root / "pins").glob("reader-*")):
+        if time.monotonic() > patience:
+            raise LakeBusy(
+                f"{root}: somebody has been reading the lake for {seconds:.0f} seconds. "
+                "Repeat when they have ended."
+            )
+        time.sleep(0.1)
 
 
 def _run_pin(root: Path, holder: str) -> Path:

@@ -168,8 +168,8 @@ def running(
     if day > today:
         raise UserFilesError(f"the business day {day} has not begun: today is {today}.")
     todays_campaigns(project, day, campaigns)
-    lease = _take_lease(ledger, flow)
-    with _kept(ledger, lease):
+    lease = take_lease(ledger, flow)
+    with kept(ledger, lease):
         unfinished = [] if dry_run else ledger.runs.unfinished(flow, day)
         if unfinished:
             record = ledger.runs.resume(unfinished[0].run_id, clock(), lease=lease)
@@ -294,7 +294,7 @@ def _pinned(project: Project, record: Record, lease: Lease) -> Record:
     )
 
 
-def _take_lease(ledger: Ledger, flow: str) -> Lease:
+def take_lease(ledger: Ledger, flow: str) -> Lease:
     """The lease of runs. It is about processes, and so lives by the machine's clock, in a
     rehearsal too: a run at another time never takes it from a living one.
 
@@ -324,7 +324,7 @@ def _is_pass(ledger: Ledger, lease: Lease) -> bool:
 
 
 @contextmanager
-def _kept(ledger: Ledger, lease: Lease) -> Iterator[None]:
+def kept(ledger: Ledger, lease: Lease) -> Iterator[None]:
     """Renews the lease from a thread while the body works, and frees it at the end."""
 
     def renew() -> bool:

@@ -1,0 +1,93 @@
+"""The commands about a person's own data: forget, export."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from antiphon.commands.screen import at_option, counted, opened
+from antiphon.errors import ExitCode
+
+if TYPE_CHECKING:
+    from antiphon.privacy.forget import Forgotten
+
+SHOWN = 20
+
+
+@click.command()
+@click.argument("customer")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Another e-mail address or telephone number to look for; may be repeated.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@at_option
+@click.pass_obj
+def forget(root: Path | None, customer: str, also: tuple[str, ...], yes: bool) -> int:
+    """Erase a person's data everywhere, and prove it by a search of every table and file.
+
+    Counts stay, under a pseudonym that leads nowhere. A salted tombstone keeps the person out of
+    later pulls, and nobody writes to the addresses until they agree anew. It cannot be undone.
+    Whatever kills it: repeat it. The exit code is 1 where the search still finds something.
+
+    Example: antiphon forget LP000012
+    """
+    from antiphon.privacy.forget import forget as erase  # noqa: PLC0415
+
+    project = opened(root)
+    if not yes:
+        click.confirm(f"Erase customer {customer} for good?", abort=True)
+    done = erase(project, customer, also)
+    _tell(customer, done)
+    return ExitCode.DONE if done.proof.is_clean else ExitCode.USER_FILES
+
+
+def _tell(customer: str, done: "Forgotten") -> None:
+    click.echo(f"Customer {customer} is forgotten.")
+    gone, renamed = done.lake.gone + done.ledger.gone, done.lake.renamed + done.ledger.renamed
+    click.echo(f"  Erased: {_listed(gone)}.")
+    click.echo(f"  Kept under a pseudonym, to be counted: {_listed(renamed)}.")
+    if done.ledger.blanked:
+        click.echo(f"  Blanked in what others share: {_listed(done.ledger.blanked)}.")
+    files = {"lake files written anew": done.lake.files}
+    files |= {f"other files {name}": count for name, count in done.files.items()}
+    click.echo(f"  Files: {_listed(Counter(files))}.")
+    if done.withdrawn:
+        click.echo(f"  {counted(done.withdrawn, 'planned message')} withdrawn.")
+    click.echo(f"  {counted(done.suppressed, 'more address')} suppressed (salted).")
+    if done.shared:
+        click.echo(f"  {counted(done.shared, 'address')} stay: other customers have the same ones.")
+    _tell_proof(done)
+
+
+def _tell_proof(done: "Forgotten") -> None:
+    proof = done.proof
+    click.echo(
+        f"Proof: looked for the id and {counted(proof.words, 'spelling')} of it, of addresses and "
+        f"names in {proof.tables} tables, {proof.parquet:,} Parquet files and "
+        f"{proof.files:,} other files."
+    )
+    if proof.is_clean:
+        click.echo("  Nothing was found.")
+    else:
+        click.echo(f"  STILL THERE in {counted(len(proof.left), 'place')}:")
+        for place, rows in [*proof.left.items()][:SHOWN]:
+            click.echo(f"    {place}: {rows:,}")
+        click.echo("  Repeat the command when nothing else is at work.")
+    if proof.sources:
+        click.echo("Your own files still name the person; no pull takes them from there any more:")
+        for place in proof.sources[:SHOWN]:
+            click.echo(f"  {place}")
+    if proof.copies:
+        click.echo("Packed copies that still hold the person, to be deleted by you:")
+        for place in proof.copies[:SHOWN]:
+            click.echo(f"  {place}")
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count) or (
+        "nothing"
+    )
