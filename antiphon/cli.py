@@ -20,6 +20,7 @@ MODULES = {
     "chain": "chain",
     "check": "files",
     "clean": "running",
+    "codes": "codes",
     "confirm": "confirm",
     "customer": "customer",
     "demo": "files",
