@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from antiphon import keys
-from antiphon.collection.pauses import resumption
+from antiphon.collection.pauses import called_off, resumption
 from antiphon.ledger import Act, Addressed, Response, Suppression
 from antiphon.ledger.people import (
     ANY,
@@ -74,8 +74,8 @@ def draw(
     told = Counter(suppressed=len(people.suppress_each(drawn.suppressed)))
     told["lifted"] = _lift(project, drawn, now)
     people.consent_acts(drawn.acts)
-    told["objected"] = sum(not act.granted for act in drawn.acts)
-    told["agreed"] = sum(act.granted for act in drawn.acts)
+    told["objected"] = sum(not act.granted for act in drawn.acts if act.acted_at <= now)
+    told["agreed"] = sum(act.granted for act in drawn.acts if act.acted_at <= now)
     told["withdrawn"] = _withdraw(project, new, drawn, addresses, now)
     return +told
 
@@ -122,10 +122,11 @@ def _acts(project: Project, one: Response) -> list[Act]:
         confirmed_at=one.occurred_at if granted and source == CONFIRMATION else None,
         evidence=_proof(one),
     )
-    until = evidence.get("until")
-    if granted or not until:
+    if granted:
         return [act]
-    return [act, *resumption(project, act, datetime.fromisoformat(str(until)))]
+    until = datetime.fromisoformat(str(evidence["until"])) if evidence.get("until") else None
+    resumed = resumption(project, act, until) if until else []
+    return [act, *called_off(project, act, until), *resumed]
 
 
 def _category_of(project: Project, one: Response) -> str | None:

@@ -1,6 +1,7 @@
 """A pause: an objection now, and at its end what the person had agreed to before."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -46,6 +47,21 @@ def resumption(project: Project, objection: Act, until: datetime) -> list[Act]:
     return acts
 
 
+def called_off(project: Project, objection: Act, until: datetime | None) -> list[Act]:
+    """Acts that take back the ends of pauses under way which the objection outlasts: all of its
+    channels and categories, or those before `until`. Of one instant the objection stands."""
+    return [
+        replace(act, granted=False, evidence=objection.evidence)
+        for act in project.ledger.people.acts_of(objection.customer_id)
+        if act.source == PAUSE
+        and act.granted
+        and act.acted_at > objection.acted_at
+        and (until is None or act.acted_at < until)
+        and objection.channel in (ANY, act.channel)
+        and objection.category in (ANY, act.category)
+    ]
+
+
 def _latest(said: list[tuple[str, str, Said]], channel: str, category: str) -> bool | None:
     """What the person last said of it; None: nothing. Of one instant the objection stands, and
     what has no date is older than what has one."""
@@ -60,11 +76,12 @@ def _latest(said: list[tuple[str, str, Said]], channel: str, category: str) -> b
 
 
 def _said_before(project: Project, objection: Act) -> list[tuple[str, str, Said]]:
-    """Channel, category, and what was said of them before: here, and in the company's sources."""
+    """Channel, category, and what was said of them before, here and in the company's sources; with
+    the ends of pauses under way, which tell what was so before these."""
     found = [
         (act.channel, act.category, (act.acted_at, act.granted))
         for act in project.ledger.people.acts_of(objection.customer_id)
-        if act.acted_at < objection.acted_at and act.source != PAUSE
+        if act.acted_at < objection.acted_at or act.source == PAUSE
     ]
     with project.lake.session() as session:
         rows = session.rows(
