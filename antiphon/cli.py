@@ -27,6 +27,7 @@ MODULES = {
     "deploy": "running",
     "dispatch": "running",
     "doctor": "doctor",
+    "export": "privacy",
     "features": "files",
     "forget": "privacy",
     "measure": "measure",

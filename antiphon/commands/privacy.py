@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from antiphon.commands.screen import at_option, counted, opened
-from antiphon.errors import ExitCode
+from antiphon.errors import ExitCode, UserFilesError
 
 if TYPE_CHECKING:
     from antiphon.privacy.forget import Forgotten
@@ -91,3 +91,45 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count) or (
         "nothing"
     )
+
+
+@click.command()
+@click.argument("customer")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="A file; absent: the screen.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder: customer.json, and every message as it was written.",
+)
+@at_option
+@click.pass_obj
+def export(root: Path | None, customer: str, target: Path | None, folder: Path | None) -> int:
+    """Everything that is held of a person, with its sources, as JSON.
+
+    It is personal data: hand it to nobody else. Files are readable by their owner alone.
+
+    Examples: antiphon export LP000012 --to LP000012.json, antiphon export LP000012 --folder out/
+    """
+    from antiphon.privacy.export import as_text, write_messages  # noqa: PLC0415
+    from antiphon.privacy.export import export as gather  # noqa: PLC0415
+
+    if target and folder:
+        raise click.UsageError("Write to a file or to a folder, not to both.")
+    project = opened(root)
+    text = as_text(gather(project, customer))
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = folder / "customer.json"
+        count = write_messages(project, customer, folder / "messages")
+    if target is None:
+        click.echo(text, nl=False)
+        return ExitCode.DONE
+    try:
+        target.touch(mode=0o600)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserFilesError(f"{target} cannot be written: {error.strerror}.") from None
+    click.echo(f"{target}: everything held of {customer}, {len(text.encode()):,} bytes.")
+    if folder:
+        click.echo(f"{folder / 'messages'}: {counted(count, 'message')}.")
+    return ExitCode.DONE

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from antiphon.errors import LakeError
 from antiphon.lake import manifest as manifests
@@ -18,6 +18,7 @@ from antiphon.lake.manifest import MAX_BUCKETS, Manifest, Snapshot
 from antiphon.lake.retention import Cleaned, Retention, clean
 from antiphon.lake.searching import Known
 from antiphon.lake.session import Session, engine, open_session
+from antiphon.quoting import literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,6 +163,20 @@ class Lake:
         """Of what is known of somebody, what the current snapshot says of others too."""
         with engine(self.path / "tmp", self._memory, self._threads) as connection:
             return searching.holders(connection, self.path, customer_id, known)
+
+    def held(self, customer_id: str) -> dict[str, list[dict[str, Any]]]:
+        """All rows of a customer: by entity, and by store (decisions, quarantine)."""
+        mine = literal(customer_id)
+        stores = {
+            "decisions": f"customer_id = {mine}",
+            "quarantine": f"json_extract_string(row, '$.customer_id') = {mine}",
+        }
+        with engine(self.path / "tmp", self._memory, self._threads) as connection:
+            found = searching.held(connection, self.current(), customer_id)
+            for store, condition in stores.items():
+                if rows := searching.stored(connection, self.path, store, condition):
+                    found[store] = rows
+        return found
 
     def find(self, customer_id: str, words: Sequence[str]) -> dict[Path, int]:
         """Every Parquet file with rows that name somebody, and how many rows."""

@@ -10,10 +10,12 @@ from typing import Any
 
 import duckdb
 
+from antiphon.entities import ENTITIES
+from antiphon.keys import bucket_of
 from antiphon.lake.erasure import ALONE, words_sql
 from antiphon.lake.failures import explained
-from antiphon.lake.manifest import older_ids, read_current, read_older
-from antiphon.lake.scans import read_files, scan_sql
+from antiphon.lake.manifest import Snapshot, older_ids, read_current, read_older
+from antiphon.lake.scans import column_types, read_files, scan_sql
 from antiphon.quoting import literal, quoted
 
 IDS = ("customer_id", "unit", "household_id")
@@ -143,6 +145,40 @@ def holders(
             if connection.execute(f"{others} AND {same} LIMIT 1", [first, last]).fetchall():
                 names.add((first, last))
     return Known(frozenset(addresses), frozenset(names))
+
+
+def held(
+    connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, customer_id: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Entity → a customer's rows in the snapshot, each with the `source` that brought it; empty
+    ones are left out."""
+    found = {}
+    for name, entity in ENTITIES.items():
+        if not entity.by_customer:
+            continue
+        columns = [*column_types(snapshot.manifest, name), "_source"]
+        bucket = bucket_of(customer_id, snapshot.buckets)
+        rows = scan_sql(snapshot.root, snapshot.manifest, name, buckets=[bucket], columns=columns)
+        with explained(snapshot.root):
+            table = connection.sql(
+                f"SELECT _source AS source, * EXCLUDE (_source) FROM ({rows}) "
+                f"WHERE customer_id = {literal(customer_id)} ORDER BY ALL"
+            ).to_arrow_table()
+        if table.num_rows:
+            found[name] = table.to_pylist()
+    return found
+
+
+def stored(
+    connection: duckdb.DuckDBPyConnection, root: Path, folder: str, condition: str
+) -> list[dict[str, Any]]:
+    """Rows of a store's files that meet the condition, of all runs."""
+    found: list[dict[str, Any]] = []
+    for path in parquet_files(root / folder):
+        with explained(path):
+            rows = f"SELECT * FROM read_parquet({literal(str(path))}) WHERE {condition}"
+            found += connection.sql(rows).to_arrow_table().to_pylist()
+    return found
 
 
 def _rows(

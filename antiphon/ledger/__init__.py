@@ -15,6 +15,7 @@ from antiphon.ledger.engine import connect, parse_url, place
 from antiphon.ledger.erasure import Erasure
 from antiphon.ledger.facts import Fact, Facts
 from antiphon.ledger.history import History
+from antiphon.ledger.holdings import Holdings
 from antiphon.ledger.holds import Hold, HoldKind, Holds
 from antiphon.ledger.inbox import Arrival, Inbox, Unparsed, Waiting
 from antiphon.ledger.issuing import Issuing
@@ -97,6 +98,7 @@ class Ledger:
         self.redemptions = Redemptions(self._engine)
         self.tombstones = Tombstones(self._engine)
         self.erasure = Erasure(self._engine)
+        self.holdings = Holdings(self._engine)
         self.inbox = Inbox(self._engine)
         self.responses = Responses(self._engine)
         self.statements = Statements(self._engine)
