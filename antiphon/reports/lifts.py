@@ -261,7 +261,7 @@ def _measure(session: Session, project: Project, now: datetime) -> None:
         SEMI JOIN comparable USING (campaign)
         ANTI JOIN unreleased USING (run_id)
         WHERE o.arm <> 'universal_control' AND o.contact_at <= {moment}
-            AND o.campaign IN (SELECT campaign FROM outcomes WHERE arm = '{CONTROL}')
+            AND o.campaign IN (SELECT campaign FROM occurrences WHERE arm = '{CONTROL}')
         """
     )
     session.execute(
