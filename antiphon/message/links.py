@@ -103,6 +103,9 @@ class Links:
         """
         if not target.startswith(("https://", "http://")) or self._is_ours(target):
             return target
+        return self._redirect(target)
+
+    def _redirect(self, target: str) -> str:
         return f"{self.click}/{target_name(target)}"
 
     def _is_ours(self, target: str) -> bool:
@@ -136,7 +139,7 @@ class TargetsOf(Links):
         super().__init__(make)
         self.targets: dict[str, str] = {}
 
-    def counted(self, target: str) -> str:
+    def _redirect(self, target: str) -> str:
         """The target itself, noted."""
         self.targets[target_name(target)] = target
         return target
