@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     func,
     null,
+    or_,
     select,
     update,
 )
@@ -91,21 +92,28 @@ class Codes:
         """Every code issued to a customer, oldest first."""
         return self._read(codes.c.customer_id == customer_id)
 
-    def issued(self, campaigns: Collection[str]) -> dict[str, int]:
-        """Campaign → codes of one's own that it has out; those withdrawn are not counted."""
-        query = select(codes.c.campaign, func.count()).where(
-            codes.c.occurrence_key.is_not(None), codes.c.withdrawn_at.is_(None)
-        )
+    def issued(self, campaigns: Collection[str], at: datetime | None = None) -> dict[str, int]:
+        """Campaign → codes of one's own that it has out, or had before the instant `at`; those
+        withdrawn are not counted."""
+        query = select(codes.c.campaign, func.count()).where(codes.c.occurrence_key.is_not(None))
+        if at is None:
+            query = query.where(codes.c.withdrawn_at.is_(None))
+        else:
+            is_out = or_(codes.c.withdrawn_at.is_(None), codes.c.withdrawn_at >= at)
+            query = query.where(codes.c.issued_at < at, is_out)
         with reading(self._engine) as connection:
             mine = codes.c.campaign.in_(listed(connection, campaigns))
             rows = connection.execute(query.where(mine).group_by(codes.c.campaign))
             return dict(rows.tuples().all())
 
-    def spent_e4(self, campaigns: Collection[str]) -> dict[str, int]:
-        """Campaign → discount given by codes that counted, in ten-thousandths of the currency."""
+    def spent_e4(self, campaigns: Collection[str], at: datetime | None = None) -> dict[str, int]:
+        """Campaign → discount given (before the instant `at`) by codes that counted, in
+        ten-thousandths of the currency."""
         query = select(redemptions.c.campaign, func.sum(redemptions.c.amount_e4)).where(
             redemptions.c.verdict == RedemptionVerdict.COUNTED, redemptions.c.amount_e4.is_not(None)
         )
+        if at is not None:
+            query = query.where(redemptions.c.redeemed_at < at)
         with reading(self._engine) as connection:
             mine = redemptions.c.campaign.in_(listed(connection, campaigns))
             rows = connection.execute(query.where(mine).group_by(redemptions.c.campaign))

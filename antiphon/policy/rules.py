@@ -12,7 +12,8 @@ class Rule(StrEnum):
     and consents, SUPPRESSED, NO_ADDRESS, times (no allowed moment before it is stale),
     ALREADY_SENT, ATTEMPTS, DAY_SLOT, sequences, exclusions, pauses, cool_downs, chains, caps and
     gaps of a customer, ratios, LOST_TO; then across customers: caps and gaps of a household, LIMIT,
-    warm_up, capacity; at last MISSING_VALUE (the message would print a null) and budgets.
+    warm_up, capacity; at last MISSING_VALUE (the message would print a null), OFFER (no code, or no
+    money for codes, is left of the campaign's offer) and budgets.
     """
 
     NOT_RUNNING = "not_running"
@@ -28,6 +29,7 @@ class Rule(StrEnum):
     LIMIT = "limit"
     BUDGET = "budget"
     MISSING_VALUE = "missing_value"
+    OFFER = "offer_budget"
 
 
 class Outcome(StrEnum):

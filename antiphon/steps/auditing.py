@@ -134,7 +134,8 @@ def _late(session: Session, day: Day) -> Mapping[str, int]:
     return dict(
         session.rows(
             f"SELECT campaign, count(*) FROM read_parquet([{files}], union_by_name = true) "
-            f"WHERE rule IN ('{Rule.MISSING_VALUE}', '{Rule.BUDGET}') OR rule LIKE 'budget:%' "
+            f"WHERE rule IN ('{Rule.MISSING_VALUE}', '{Rule.OFFER}', '{Rule.BUDGET}') "
+            "OR rule LIKE 'budget:%' "
             "GROUP BY campaign"
         )
     )

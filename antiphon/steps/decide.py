@@ -20,7 +20,7 @@ from antiphon.steps.history import DECIDED, keep
 from antiphon.steps.issuing import issuing_of
 from antiphon.steps.ran import RAN, facts
 from antiphon.steps.run import DAILY, Counts, Run, check_lease, step
-from antiphon.steps.volumes import LATE, cautions, unpaid_of
+from antiphon.steps.volumes import LATE, cautions, unpaid_of, unpromised_of
 
 SETTLED = "settled.parquet"  # beside the held rows of every bucket
 ROWS_A_PLAN = 10_000
@@ -121,9 +121,11 @@ def write_decisions(day: Day, composer: Composer, folder: Path) -> list[Count]:
     _hold_late(composer, lacking)
     for touch in day.touches:
         composer.price(touch)
+    unpromised = unpromised_of(day, composer, decided)
+    _hold_late(composer, unpromised)
     beyond = unpaid_of(day, composer, decided)
     _hold_late(composer, beyond)
-    session.register("late", pa.concat_tables([lacking, beyond]))
+    session.register("late", pa.concat_tables([lacking, unpromised, beyond]))
     session.write(
         f"""
         SELECT '{day.run_id}' AS run_id, '{day.configuration_hash}' AS configuration, s.* REPLACE (

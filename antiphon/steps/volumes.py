@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from antiphon.policy.settling.balance import mismatches
 from antiphon.policy.settling.budgets import spends, unpaid
+from antiphon.policy.settling.promises import beyond_offers, limits_offers
 from antiphon.steps.composing import Composer
 from antiphon.steps.deciding import Day, Decided
+from antiphon.steps.issuing import issuing_of
 
 LATE = pa.schema(
     dict.fromkeys(("campaign", "step", "customer_id", "rule", "counters"), pa.string())
@@ -26,15 +28,7 @@ def unpaid_of(day: Day, composer: Composer, decided: Decided) -> pa.Table:
     configuration = day.project.configuration
     if not spends(configuration.policy, day.campaigns):
         return LATE.empty_table()
-    keys = decided.settled.select(_KEY)
-    place = pa.array(np.arange(keys.num_rows))
-    composer.session.register("spending", keys.append_column("place", place))
-    rows = composer.session.arrow(
-        "SELECT c.campaign::VARCHAR AS campaign, c.step::VARCHAR AS step, "
-        "c.customer_id::VARCHAR AS customer_id, c.channel::VARCHAR AS channel, "
-        "c.outcome::VARCHAR AS outcome, c.planned_at, c.cost_e4 "
-        "FROM chosen c JOIN spending USING (campaign, step, customer_id) ORDER BY place"
-    )
+    rows = _in_order(composer, decided)
     beyond = unpaid(
         rows,
         decided.used,
@@ -43,6 +37,40 @@ def unpaid_of(day: Day, composer: Composer, decided: Decided) -> pa.Table:
         day.moment,
         campaigns=configuration.campaigns.values(),
     )
+    return _late(rows, beyond)
+
+
+def unpromised_of(day: Day, composer: Composer, decided: Decided) -> pa.Table:
+    """The rows of `chosen` that would bring a code beyond the budget of their offer (LATE)."""
+    issuing = issuing_of(day.project, composer.templates, day.touches)
+    limited = [one.campaign for one in limits_offers(day.campaigns)]
+    if issuing is None or not limited:
+        return LATE.empty_table()
+    codes, at = day.project.ledger.codes, day.moment.as_of
+    places = [*issuing.unique, *issuing.shared]
+    bringing = pa.table(
+        [pa.array([place[n] for place in places], pa.string()) for n in (0, 1)], _KEY[:2]
+    )
+    composer.session.register("bringing", bringing)
+    rows = _in_order(composer, decided, "SEMI JOIN bringing USING (campaign, step)")
+    issued, spent = codes.issued(limited, at), codes.spent_e4(limited, at)
+    return _late(rows, beyond_offers(rows, day.campaigns, issued, spent))
+
+
+def _in_order(composer: Composer, decided: Decided, which: str = "") -> pa.Table:
+    """The rows of `chosen` in the order in which money is spent."""
+    keys = decided.settled.select(_KEY)
+    place = pa.array(np.arange(keys.num_rows))
+    composer.session.register("spending", keys.append_column("place", place))
+    return composer.session.arrow(
+        "SELECT c.campaign::VARCHAR AS campaign, c.step::VARCHAR AS step, "
+        "c.customer_id::VARCHAR AS customer_id, c.channel::VARCHAR AS channel, "
+        "c.outcome::VARCHAR AS outcome, c.planned_at, c.cost_e4 "
+        f"FROM chosen c JOIN spending USING (campaign, step, customer_id) {which} ORDER BY place"
+    )
+
+
+def _late(rows: pa.Table, beyond: pa.Table) -> pa.Table:
     late = rows.select(_KEY).take(beyond["row"]).append_column("rule", beyond["rule"])
     return late.append_column("counters", beyond["counters"]).cast(LATE)
 

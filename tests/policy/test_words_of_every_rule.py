@@ -180,6 +180,10 @@ OWN_ROWS: dict[Rule, tuple[dict[str, Any] | None, str]] = {
         {"money": "50.00", "spent": "49.99", "per": "day"},
         "the campaign may spend 50.00 a day, and 49.99 are spent; next possible moment: 13 May",
     ),
+    Rule.OFFER: (
+        {"codes": 1000, "issued": 990},
+        "the campaign may issue 1,000 codes, and 990 were out before",
+    ),
     Rule.MISSING_VALUE: (
         {"variable": "customer.city"},
         "the message would print customer.city, which is not known of them",

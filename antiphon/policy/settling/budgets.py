@@ -37,8 +37,11 @@ def price_e4(costs: Costs, channel: str) -> int:
 
 
 def spends(policy: Policy, campaigns: Iterable[Campaign]) -> bool:
-    """Whether money is limited."""
-    return bool(policy.budgets) or any(one.limits.money_per_day is not None for one in campaigns)
+    """Whether money is limited, or what may be promised."""
+    return bool(policy.budgets) or any(
+        one.limits.money_per_day is not None or (one.offer is not None and one.offer.budget)
+        for one in campaigns
+    )
 
 
 def unpaid(

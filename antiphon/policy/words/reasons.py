@@ -320,6 +320,12 @@ def _missing_value(seen: Seen, scene: Scene) -> str:
     return f"the message would print {seen['variable']}, which is not known of them"
 
 
+def _offer(seen: Seen, scene: Scene) -> str:
+    if "money" in seen:
+        return f"codes redeemed have cost {seen['spent']}, and {seen['money']} were set aside"
+    return f"the campaign may issue {seen['codes']:,} codes, and {seen['issued']:,} were out before"
+
+
 _OWN: dict[Rule, Callable[[Seen, Scene], str]] = {
     Rule.NOT_RUNNING: _not_running,
     Rule.PAUSED: _paused,
@@ -334,4 +340,5 @@ _OWN: dict[Rule, Callable[[Seen, Scene], str]] = {
     Rule.LIMIT: _limit,
     Rule.BUDGET: _own_budget,
     Rule.MISSING_VALUE: _missing_value,
+    Rule.OFFER: _offer,
 }

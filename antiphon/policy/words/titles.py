@@ -46,6 +46,7 @@ OWN = {
     Rule.LIMIT: "beyond the campaign's limit",
     Rule.BUDGET: "beyond the campaign's money",
     Rule.MISSING_VALUE: "the message would print a value that is not known",
+    Rule.OFFER: "beyond the budget of the campaign's offer",
 }
 NEEDS = {
     "none": "no consent is needed",
