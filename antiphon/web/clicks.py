@@ -52,15 +52,13 @@ class _Clicks:
         """Whatever may go wrong with counting, the person gets where the link leads."""
         parts = urlsplit(target)
         value = f"{parts.scheme}://{parts.netloc}{parts.path}"[:LONGEST_VALUE]
-        evidence = {"by": "program" if (is_machine := _is_program(visit)) else "person"}
         click = told(
             message,
             ResponseKind.CLICK,
             self._site.now(),
             "click",
-            evidence,
             value=value,
-            is_machine=is_machine,
+            is_machine=_is_program(visit),
         )
         try:
             record(self._site.project, [click])

@@ -31,7 +31,7 @@ def _confirm(visit: Visit) -> Response:
     campaign = site.project.configuration.campaigns.get(message.campaign)
     category = campaign.confirms if campaign else None
     if category and visit.is_post and not _is_confirmed(site, message):
-        evidence = {"source": SOURCE, "channel": message.channel, "category": category}
+        evidence = {"by": SOURCE, "channel": message.channel, "category": category}
         salt = site.project.configuration.settings.salt
         agreed = told(
             message,
@@ -59,4 +59,4 @@ def _is_confirmed(site: Site, message: Message) -> bool:
     if not acts:
         return False
     last = acts[-1]
-    return last.message_id == message.message_id and (last.evidence or {}).get("source") == SOURCE
+    return last.message_id == message.message_id and (last.evidence or {}).get("by") == SOURCE

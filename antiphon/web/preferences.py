@@ -118,7 +118,7 @@ class _Choice:
         return self.visit.site.now()
 
     def _told(self, kind: ResponseKind, channel: str, category: str, **more: str) -> Told:
-        evidence = {"source": SOURCE, "channel": channel, "category": category, **more}
+        evidence = {"by": SOURCE, "channel": channel, "category": category, **more}
         message, salt = self.message, self.visit.site.project.configuration.settings.salt
         is_own = channel in (ANY, message.channel) and message.address
         key = keys.address_key(salt, message.channel, message.address or "") if is_own else None

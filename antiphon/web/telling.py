@@ -16,7 +16,7 @@ def told(
     kind: ResponseKind,
     now: datetime,
     what: str,
-    evidence: Mapping[str, Any],
+    evidence: Mapping[str, Any] | None = None,
     *,
     value: str | None = None,
     address_key: str | None = None,

@@ -32,7 +32,7 @@ def _unsubscribe(visit: Visit) -> Response:
         if not ledger.people.objections_now(mine, message.channel, message.category, now):
             how = "one-click" if _is_one_click(visit) else "page"
             evidence = {
-                "source": "link",
+                "by": "link",
                 "how": how,
                 "channel": message.channel,
                 "category": message.category,
