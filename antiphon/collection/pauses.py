@@ -31,7 +31,7 @@ def resumption(project: Project, objection: Act, until: datetime) -> list[Act]:
     for channel in channels:
         for category in categories:
             latest = _latest(said, channel, category)
-            needs = consent.get(category, "opt_in") == "opt_in"
+            needs = consent.get(category, "opt_in") in ("opt_in", "double_opt_in")
             if latest or (latest is None and not needs):
                 acts.append(
                     Act(
