@@ -39,6 +39,7 @@ MODULES = {
     "preview": "people",
     "replay": "replay",
     "report": "reports",
+    "responses": "responses",
     "restore": "backup",
     "resume": "hold",
     "run": "running",

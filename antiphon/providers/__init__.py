@@ -8,12 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
+from antiphon.errors import AntiphonError
 from antiphon.message.content import Email, Personal, Sms
 
 MESSAGE_ARGUMENT = "antiphon_message"  # under this name a provider keeps our message id
 BATCH_REFUSED = "batch refused"  # evidence of TRY_LATER: certainly not sent; send it alone
+
+
+class ProviderTrouble(AntiphonError):
+    """A provider did not answer what it was asked; says why, without anybody's data."""
+
+    is_temporary = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,28 @@ class Outcome:
     provider_id: str = ""
     retry_at: datetime | None = None
     blame: Blame = Blame.MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An address on one of the provider's lists, by the provider's own name of the list."""
+
+    list: str
+    address: str = field(repr=False)
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the provider knows of one SMS, ours or (`is_inbound`) somebody's to us."""
+
+    sid: str
+    status: str
+    error: str
+    number: str = field(repr=False)  # the other side's
+    body: str = field(repr=False)
+    is_inbound: bool
+    at: datetime
 
 
 class LookUp(StrEnum):
@@ -156,4 +185,22 @@ class Provider(Protocol):
     async def probe(self) -> list[str]:
         """Ask for something harmless with the account's credentials; what is wrong, in words a
         person on duty can act on (no secret in them), or nothing."""
+        ...
+
+
+@runtime_checkable
+class ListsSuppressions(Protocol):
+    """A provider that can be asked whom it does not write to any more."""
+
+    async def suppressions(self, since: datetime, until: datetime) -> list[Listed]:
+        """Whoever came on its lists from `since` to `until`; raises ProviderTrouble."""
+        ...
+
+
+@runtime_checkable
+class ListsStates(Protocol):
+    """A provider that can be asked what became of messages, and who wrote to us."""
+
+    async def states(self, since: datetime) -> list[Told]:
+        """Messages sent since then, as they stand now; raises ProviderTrouble."""
         ...

@@ -7,7 +7,7 @@ it opens a connection for every call, waits without end and prints the key at le
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -19,10 +19,12 @@ from antiphon.providers import (
     Access,
     Blame,
     Capabilities,
+    Listed,
     LookUp,
     Outcome,
     OutcomeKind,
     Outgoing,
+    ProviderTrouble,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities(frozenset({"email"}), 1000, LookUp.FOUND, reaches_people=True)
 SECRETS: Mapping[str, str] = {"key": "SENDGRID_API_KEY"}
 URL = "https://api.sendgrid.com"
+LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes")
+LARGEST_PAGE = 500
 _PARTS = ("campaign", "category", "arm")
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -180,6 +184,36 @@ class SendGrid:
         evidence = f"found in Email Activity: {status}"
         return Outcome(message.message_id, OutcomeKind.ACCEPTED, evidence, provider_id)
 
+    async def suppressions(self, since: datetime, until: datetime) -> list[Listed]:
+        """Bounces, invalid addresses, complaints and global unsubscribes; blocks are none: they
+        do not stop what is sent later. See ListsSuppressions."""
+        found = list[Listed]()
+        for name in LISTS:
+            url, offset = _url(self._sdk.client.suppression._(name)), 0
+            asked = {
+                "start_time": str(int(since.timestamp())),
+                "end_time": str(int(until.timestamp())),
+                "limit": str(LARGEST_PAGE),
+            }
+            while True:
+                page = await self._page(url, {**asked, "offset": str(offset)})
+                found += (one for row in page if (one := _listed(name, row)) is not None)
+                if len(page) < LARGEST_PAGE:
+                    break
+                offset += len(page)
+        return found
+
+    async def _page(self, url: str, asked: Mapping[str, str]) -> list[Any]:
+        answer, (_, trouble) = await self._ask("GET", url, params=asked)
+        if answer is None:
+            raise ProviderTrouble(f"SendGrid cannot be asked for its lists: {trouble}.")
+        if answer.status != 200 or not isinstance(answer.data, list):
+            raise ProviderTrouble(
+                f"SendGrid does not show its lists ({answer.status}, {answer.looks}).\n"
+                "  Give the key the scope 'Suppressions: read' in its console."
+            )
+        return answer.data
+
     async def probe(self) -> list[str]:
         """Whether the key may send."""
         answer, (_, trouble) = await self._ask("GET", _url(self._sdk.client.scopes))
@@ -227,6 +261,14 @@ class SendGrid:
             f"{domain} is not authenticated at SendGrid, nor the sender verified: Settings, "
             "Sender Authentication."
         ]
+
+
+def _listed(name: str, row: Any) -> Listed | None:
+    """One row of a list; None where it is not what SendGrid shows."""
+    try:
+        return Listed(name, str(row["email"]), datetime.fromtimestamp(int(row["created"]), UTC))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _url(resource: Any) -> str:

@@ -8,9 +8,9 @@ answers without its pool (docs/providers.md): none of that is used.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import phonenumbers
@@ -27,6 +27,8 @@ from antiphon.providers import (
     Outcome,
     OutcomeKind,
     Outgoing,
+    ProviderTrouble,
+    Told,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ SECRETS: Mapping[str, str] = {"account": "TWILIO_ACCOUNT_SID", "token": "TWILIO_
 URL = "https://api.twilio.com"
 LONGEST_VALIDITY = 36_000  # seconds
 CALLBACK_PATH = "/twilio/status"
+MOST_LISTED = 100_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RETRIES = "#rc=3&rp=all"  # Twilio repeats a lost callback thrice; the fragment is not signed
 EARLIER = timedelta(minutes=2)  # their clock and ours may differ by so much
 _NUMBER = re.compile(r"\+[1-9][0-9]{5,14}")
@@ -186,6 +190,16 @@ class Twilio:
                 return self._answers.created(message.message_id, one, "found in Twilio's list")
         return None
 
+    async def states(self, since: datetime) -> list[Told]:
+        """See ListsStates; Twilio counts `since` in days of UTC, so there may be older ones."""
+        try:
+            listed = await self._sdk.messages.list_async(
+                date_sent_after=since, limit=MOST_LISTED, page_size=1000
+            )
+        except Exception as error:
+            raise ProviderTrouble(self._answers.trouble(error)) from None
+        return [_told(one) for one in listed if one.sid and one.status]
+
     async def probe(self) -> list[str]:
         """Whether the credentials open an account that may send."""
         try:
@@ -195,6 +209,22 @@ class Twilio:
         if account.status != "active":
             return [f"The Twilio account is {account.status}: see its console."]
         return []
+
+
+def _told(one: Any) -> Told:
+    is_inbound = str(one.direction) == "inbound"
+    number = one.from_ if is_inbound else one.to
+    moments = (one.date_sent, one.date_updated, one.date_created)
+    at = next((at for at in moments if at is not None), None)
+    return Told(
+        str(one.sid),
+        str(one.status).lower(),
+        str(one.error_code or ""),
+        str(number or ""),
+        str(one.body or "") if is_inbound else "",
+        is_inbound,
+        (at or EPOCH).astimezone(UTC),
+    )
 
 
 def unfit(message: Outgoing) -> str:

@@ -29,6 +29,13 @@ DROPPED = {
     "unsubscribed address": ResponseKind.OPT_OUT,
     "spam reporting address": ResponseKind.COMPLAINT,
 }
+# The lists that can be asked for → what it says of an address to stand on them.
+LISTED = {
+    "bounces": ResponseKind.BOUNCE,
+    "invalid_emails": ResponseKind.BOUNCE,
+    "spam_reports": ResponseKind.COMPLAINT,
+    "unsubscribes": ResponseKind.OPT_OUT,
+}
 Told = tuple[
     ResponseKind | None, MessageState | None, bool, str | None, dict[str, Any] | None, bool
 ]  # kind, state, is_machine, value, evidence, is_earlier
@@ -84,6 +91,16 @@ def _event(one: Mapping[str, Any], told: Told, received_at: datetime) -> Event |
         evidence,
         is_earlier,
     )
+
+
+def listed(name: str, address: str, at: datetime) -> Event | None:
+    """The event that an address came on a list; None for a list we know nothing of."""
+    kind = LISTED.get(name)
+    if kind is None:
+        return None
+    digest = hashlib.md5(address.lower().encode(), usedforsecurity=False).hexdigest()
+    event_id = f"{name}:{int(at.timestamp())}:{digest}"
+    return Event(event_id, kind, None, at, "", "", address, evidence={"by": "list", "list": name})
 
 
 def _request_id(sent_as: str) -> str:

@@ -87,14 +87,22 @@ def read_inbound(body: bytes, received_at: datetime, keywords: Keywords) -> Read
     if not sid or not sender:
         raise Unreadable("no MessageSid or no From")
     told = form.get("OptOutType", "").upper()
-    kind = OPT_OUT_TYPES[told] if told in OPT_OUT_TYPES else keywords.meaning(form.get("Body", ""))
+    if told in OPT_OUT_TYPES:
+        return _inbound(sid, sender, OPT_OUT_TYPES[told], received_at)
+    return inbound_of(sid, sender, form.get("Body", ""), received_at, keywords)
+
+
+def inbound_of(sid: str, sender: str, body: str, at: datetime, keywords: Keywords) -> Reading:
+    """What a text to us says, told by a webhook or asked for."""
+    return _inbound(sid, sender, keywords.meaning(body), at)
+
+
+def _inbound(sid: str, sender: str, kind: ResponseKind | None, at: datetime) -> Reading:
     reading = Reading()
     reading.counts[str(kind or "help")] += 1
     if kind is not None:
         evidence = None if kind is ResponseKind.REPLY else {"by": "keyword"}
-        reading.events.append(
-            Event(f"{sid}:in", kind, None, received_at, "", "", sender, evidence=evidence)
-        )
+        reading.events.append(Event(f"{sid}:in", kind, None, at, "", "", sender, evidence=evidence))
     return reading
 
 

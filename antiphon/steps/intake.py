@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from antiphon.campaigns.models import Sources
+from antiphon.collection.inbox import parse
 from antiphon.entities import SOURCE_ENTITIES, ColumnType
 from antiphon.errors import UserFilesError
 from antiphon.lake import Change, Snapshot
@@ -83,6 +84,8 @@ class Intake:
 def pull(run: Run) -> Counts:
     """Stage what is new in every source and in the ledger; the lake is only read."""
     project = run.project
+    if not run.record.dry_run:
+        parse(project)  # what was said a minute ago counts
     shutil.rmtree(project.lake.staging(run.id))  # what a killed attempt left
     staging = project.lake.staging(run.id)
     base = project.lake.current()
