@@ -15,10 +15,11 @@ from antiphon.audience.conditions import (
 from antiphon.audience.definitions import DERIVED, DefinitionProblem, Definitions, define
 from antiphon.audience.dictionary import Feature, dictionary
 from antiphon.campaigns.complaints import nearest
-from antiphon.campaigns.configuration import CAMPAIGNS, SEGMENTS, SOURCES, Draft
+from antiphon.campaigns.configuration import CAMPAIGNS, SEGMENTS, SOURCES, SURVEYS, Draft
 from antiphon.campaigns.conversions import VERSION
 from antiphon.campaigns.models import Campaign, Segments, Sources
 from antiphon.campaigns.places import Path, Positions, Spot
+from antiphon.campaigns.surveys import LANGUAGE, Survey
 from antiphon.errors import Problem
 from antiphon.files import ProjectFiles
 
@@ -67,7 +68,23 @@ class ConditionsCheck:
         if self.sources is None:
             return Definitions(), []
         segments = self.drafted.get(SEGMENTS, Segments) or Segments(version=VERSION, segments={})
-        return define(self.files, self.sources, segments, self._campaign_names, self.unread)
+        return define(
+            self.files,
+            self.sources,
+            segments,
+            self._campaign_names,
+            self.unread,
+            statements=self._statements,
+        )
+
+    @cached_property
+    def _statements(self) -> frozenset[str] | None:
+        """What people may tell us of; None where a survey cannot be read."""
+        surveys = self.drafted.under(SURVEYS, Survey)
+        if len(surveys) < len(self.files.under(SURVEYS)):
+            return None
+        asked = (one for survey in surveys.values() for one in survey.questions.values())
+        return frozenset({LANGUAGE}.union(one.sets for one in asked if one.sets))
 
     @cached_property
     def _campaign_names(self) -> list[str]:

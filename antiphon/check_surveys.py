@@ -18,7 +18,7 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.places import Path
 from antiphon.campaigns.rules import Pause
 from antiphon.campaigns.settings import Settings
-from antiphon.campaigns.surveys import Question, Survey
+from antiphon.campaigns.surveys import LANGUAGE, Question, Survey
 from antiphon.campaigns.touches import touches
 from antiphon.entities import ColumnType
 from antiphon.errors import Problem
@@ -27,7 +27,6 @@ from antiphon.message.packing import given_by
 from antiphon.message.templates import Templates
 
 Texts = Mapping[str, str] | None
-LANGUAGE = "language"  # the statement that says in what language somebody wishes to be written to
 
 
 @dataclass(frozen=True)

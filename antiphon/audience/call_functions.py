@@ -33,6 +33,7 @@ class Kind(Enum):
     EVENT = "the name of an event in quotes"
     CAMPAIGN = "the name of a campaign in quotes"
     SEGMENT = "the name of a segment in quotes"
+    STATEMENT = "a name that a survey `sets`, or language, in quotes"
     CHANNEL = "a channel, 'email' or 'sms'"
     CATEGORY = "a category of campaigns, 'promo', 'lifecycle' or 'service'"
     SPAN = "a duration in quotes such as '90 days'"
@@ -195,12 +196,35 @@ _TABLE = (
         Relation.RUN_OUTS,
         is_required=True,
     ),
+    CallFunction(
+        "code_open",
+        "Has a promo code of their own that can still be used: not redeemed, not withdrawn, not "
+        "over. `within` asks for codes whose last day is today or within so many days.",
+        (
+            Argument("campaign", Kind.CAMPAIGN, "issued by this campaign", "campaign"),
+            _AHEAD,
+        ),
+        (
+            "code_open('birthday-wishes', within => '3 days')",
+            "code_open() and not responded(within => '30 days')",
+        ),
+        Relation.CODES,
+    ),
+    CallFunction(
+        "stated",
+        "What they told us last, in a survey or on the page of their preferences: a text, null "
+        "where they said nothing.",
+        (Argument("name", Kind.STATEMENT, "of what", "name"),),
+        ("stated('interest') = 'vitamins'", "stated('disappointed_by') is null"),
+        Relation.STATEMENTS,
+        is_required=True,
+    ),
 )
 CALL_FUNCTIONS: dict[str, CallFunction] = {function.name: function for function in _TABLE}
 
 
 def call(checker: Checker, node: exp.Expr, depth: int) -> Typed:
-    """A call of a condition function: true or false, never null."""
+    """A call of a condition function: true or false, never null; of `stated`, a text or null."""
     function = CALL_FUNCTIONS[str(node.this).lower()]
     known = len(checker.findings)
     given = _given(checker, function, node)
@@ -350,6 +374,14 @@ def _event(checker: Checker, argument: Argument, node: exp.Expr, text: str) -> s
     return None
 
 
+def _statement(checker: Checker, _: Argument, node: exp.Expr, text: str) -> str | None:
+    statements = checker.vocabulary.statements
+    if statements is None or text in statements:
+        return text
+    checker.wrong(node, f"no survey sets '{text[:60]}'", nearest(text, tuple(statements)))
+    return None
+
+
 def _birthday(checker: Checker, node: exp.Expr, within: object) -> Typed:
     assert isinstance(within, Span), "the table says so"
     days = checker.feature(node, BIRTHDAY)
@@ -361,6 +393,7 @@ _MEASURES = ("within", "before", "at_least", "spent_at_least")
 _READERS: dict[Kind, Callable[[Checker, Argument, exp.Expr, str], Value | None]] = {
     Kind.EVENT: _event,
     Kind.CAMPAIGN: _campaign,
+    Kind.STATEMENT: _statement,
     Kind.CHANNEL: _word,
     Kind.CATEGORY: _word,
     Kind.SPAN: _span,

@@ -20,7 +20,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from antiphon.campaigns.conversions import duration, duration_text
-from antiphon.keys import digest
+from antiphon.keys import code_key_sql, digest
 from antiphon.quoting import literal
 from antiphon.states import CONTACT_STATES
 
@@ -70,6 +70,8 @@ class Relation(StrEnum):
     CONTACTS = "contacts"
     RESPONSES = "responses"
     RUN_OUTS = "run_outs"
+    CODES = "codes"
+    STATEMENTS = "statements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def span(text: str) -> Span:
 class Call:
     """One question, true or false for each customer: are there such facts of the relation?
 
+    Of STATEMENTS it is what they told last of a name, as text; null: nothing, or taken back.
+
     `matches`: columns of the relation and the text each must equal, in order of the columns.
     `within`: not longer ago; of run-outs, not further ahead. `before`: at least so long ago.
     `at_least`: so many orders (purchases) or facts. `spent_at_least`: money in the matching lines.
@@ -132,10 +136,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallsSelect:
-    """A SELECT of customer_id (unique) and boolean columns; who is not in it: all false."""
+    """A SELECT of customer_id (unique) and boolean columns; who is not in it: all false.
+
+    `are_texts`: the columns are texts; who is not in it: all null.
+    """
 
     sql: str
     columns: tuple[str, ...]
+    are_texts: bool = False
 
 
 def calls_sql(calls: Mapping[str, Call]) -> list[CallsSelect]:
@@ -146,11 +154,36 @@ def calls_sql(calls: Mapping[str, Call]) -> list[CallsSelect]:
     selects = []
     for relation in Relation:
         asked = [call for call in calls.values() if call.relation == relation]
+        if relation == Relation.STATEMENTS and asked:
+            selects.append(_told(asked))
+            continue
         for first in range(0, len(asked), BITS):
             some = asked[first : first + BITS]
             columns = tuple(call.column for call in some)
             selects.append(CallsSelect(_answers(_FACTS[relation](some), some), columns))
     return selects
+
+
+def _told(calls: Sequence[Call]) -> CallsSelect:
+    """What was told last; what was taken back since is null."""
+    names = [name for call in calls for _, name in call.matches]
+    columns = tuple(call.column for call in calls)
+    answers = ", ".join(
+        f"{latest_statement_sql(name)} AS {column}"
+        for name, column in zip(names, columns, strict=True)
+    )
+    told = ", ".join(map(literal, names))
+    sql = (
+        f"SELECT customer_id, {answers}\nFROM statements\n"
+        f"WHERE name IN ({told}) AND {_so_far('stated_at')}\nGROUP BY customer_id"
+    )
+    return CallsSelect(sql, columns, are_texts=True)
+
+
+def latest_statement_sql(name: str) -> str:
+    """Aggregate over a customer's rows of `statements`: what they told last of the name."""
+    latest = "{moment: stated_at, source: source}"
+    return f"(arg_max({{told: value}}, {latest}) FILTER (name = {literal(name)})).told"
 
 
 def _answers(facts: str, calls: Sequence[Call]) -> str:
@@ -328,10 +361,43 @@ def _run_outs(calls: Sequence[Call]) -> str:
     )
 
 
+def _codes(calls: Sequence[Call]) -> str:
+    """Codes of one's own that can still be used."""
+
+    def boundaries(call: Call) -> list[str]:
+        if not call.within:
+            return []
+        last = f"($business_day + {call.within.length.days + 1})::TIMESTAMP"
+        return [f"valid_until <= timezone($business_zone, {last})"]
+
+    mask = _mask(calls, _by_value(calls, "campaign", "campaign"), _by_time(calls, boundaries))
+    return f"SELECT customer_id, {mask} AS mask\nFROM ({open_codes_sql('$as_of')}) codes"
+
+
+def open_codes_sql(as_of: str) -> str:
+    """The rows of `codes` that can still be used at the instant (SQL): issued, not redeemed, not
+    withdrawn, not over.
+
+    An order tells of its use before the ledger does: its code is redeemed when the run that pulled
+    it ends.
+    """
+    used = f"SELECT customer_id, {code_key_sql('promo_code')} AS code FROM orders"
+    is_open = "".join(
+        f" AND ({name} IS NULL OR {name} > {as_of})"
+        for name in ("valid_until", "redeemed_at", "withdrawn_at")
+    )
+    return (
+        "SELECT * FROM codes\n"
+        f"ANTI JOIN ({used} WHERE promo_code IS NOT NULL AND ordered_at <= {as_of}) used\n"
+        f"    USING (customer_id, code)\nWHERE issued_at <= {as_of}{is_open}"
+    )
+
+
 _FACTS: dict[Relation, Callable[[Sequence[Call]], str]] = {
     Relation.PURCHASES: _purchases,
     Relation.EVENTS: _events,
     Relation.CONTACTS: _contacts,
     Relation.RESPONSES: _responses,
     Relation.RUN_OUTS: _run_outs,
+    Relation.CODES: _codes,
 }

@@ -100,13 +100,14 @@ class CellValue:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names a condition may use. `events` None: not known, any is accepted."""
+    """The names a condition may use. `events`, `statements` None: not known, any is accepted."""
 
     features: Mapping[str, Feature]
     segments: Mapping[str, Condition] = field(default_factory=dict)
     campaigns: Collection[str] = ()
     events: Collection[str] | None = None
     cell: Mapping[str, CellValue] = field(default_factory=dict)
+    statements: Collection[str] | None = None
 
 
 def _named_argument(parser: DuckDBParser, names: list[exp.Expr]) -> exp.Kwarg:

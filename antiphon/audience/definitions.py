@@ -69,12 +69,15 @@ class Definitions:
     by_hand: dict[str, SegmentFile] = field(default_factory=dict)
     layers: tuple[tuple[str, ...], ...] = ()
     campaigns: frozenset[str] = frozenset()
+    statements: frozenset[str] | None = None
 
     def vocabulary(self, campaign: Campaign | None = None) -> Vocabulary:
         """What a condition may name; of a campaign with `for_each`, its cells' values too."""
         crossing = self.crosses.get(campaign.for_each or "") if campaign else None
         cell = cell_values(campaign, crossing) if campaign and crossing else {}
-        return Vocabulary(self.features, self.segments, self.campaigns, cell=cell)
+        return Vocabulary(
+            self.features, self.segments, self.campaigns, cell=cell, statements=self.statements
+        )
 
     def conditions(self, derived: str) -> tuple[Condition, ...]:
         """The conditions a score or dimension asks."""
@@ -130,13 +133,17 @@ def define(
     segments: Segments,
     campaigns: Collection[str],
     unread: Mapping[str, Collection[str]] | None = None,
+    *,
+    statements: frozenset[str] | None = None,
 ) -> tuple[Definitions, list[DefinitionProblem]]:
     """The definitions, without those that are wrong, and everything that is wrong with them.
 
     `campaigns`: their names. `unread`: names by section whose shape is wrong, which is said
-    elsewhere; what builds on them is not complained of.
+    elsewhere; what builds on them is not complained of. `statements`: their names; None: any.
     """
-    definer = _Definer(files, sources, segments, frozenset(campaigns), unread or {})
+    definer = _Definer(
+        files, sources, segments, frozenset(campaigns), unread or {}, statements=statements
+    )
     return definer.definitions(), definer.problems
 
 
@@ -150,10 +157,12 @@ class _Definer:
         segments: Segments,
         campaigns: frozenset[str],
         unread: Mapping[str, Collection[str]],
+        *,
+        statements: frozenset[str] | None,
     ) -> None:
         self.problems: list[DefinitionProblem] = []
         self.model = segments
-        self.campaigns = campaigns
+        self.campaigns, self.statements = campaigns, statements
         self.unread = unread
         self.features = dictionary(files, sources)[0]
         self.by_hand, problems = segment_files(files)
@@ -166,7 +175,7 @@ class _Definer:
         self._segment_names()
         names = dict.fromkeys([*segments.segments, *self.unread.get("segments", ()), *self.by_hand])
         self.lazy = LazySegments(names, self._segment)
-        self.vocabulary = Vocabulary(self.features, self.lazy, campaigns)
+        self.vocabulary = Vocabulary(self.features, self.lazy, campaigns, statements=statements)
         self.graph: dict[str, set[str]] = {}
         self.names = {name: one.names for name, one in segments.dimensions.items()}
 
@@ -317,6 +326,7 @@ class _Definer:
             self.by_hand,
             tuple(filter(None, ordered)),
             self.campaigns,
+            self.statements,
         )
 
     def _score(self, name: str, score: Score) -> Ranking | None:

@@ -19,7 +19,7 @@ from sqlglot import exp
 from antiphon.audience import calculation
 from antiphon.audience.calculation import ARITHMETIC, chain
 from antiphon.audience.call_functions import CALL_FUNCTIONS
-from antiphon.audience.calls import Call
+from antiphon.audience.calls import Call, Relation
 from antiphon.audience.dictionary import nearest
 from antiphon.audience.values import (
     FORMS,
@@ -126,7 +126,8 @@ class Checker:
     def asked(self, call: Call) -> Typed:
         """A call of a condition function: its hidden column."""
         self.calls[call.column] = call
-        return Typed(f"{RELATION}.{quoted(call.column)}", T.BOOLEAN)
+        type_ = T.TEXT if call.relation == Relation.STATEMENTS else T.BOOLEAN
+        return Typed(f"{RELATION}.{quoted(call.column)}", type_)
 
     def segment(self, node: exp.Expr, name: str, depth: int) -> Typed:
         """Another segment's condition; who is not in it is not in it, null or no."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from antiphon.audience.calls import Call, calls_sql
+from antiphon.audience.calls import Call, calls_sql, latest_statement_sql
 from antiphon.audience.conditions import Condition
 from antiphon.audience.dictionary import (
     POLICY_FEATURES,
@@ -25,6 +25,7 @@ from antiphon.audience.dictionary import (
 from antiphon.audience.expressions import RELATION
 from antiphon.audience.segment_files import SegmentFile
 from antiphon.campaigns.models import Sources
+from antiphon.campaigns.surveys import LANGUAGE
 from antiphon.entities import ColumnType
 from antiphon.errors import ConfigError
 from antiphon.files import ProjectFiles
@@ -68,6 +69,12 @@ _ABSENT = {
 }
 
 
+_LANGUAGES = (  # what they told us of it comes before what a source says
+    f"SELECT customer_id, {latest_statement_sql(LANGUAGE)} AS {LANGUAGE} FROM statements "  # noqa: S608
+    f"WHERE name = '{LANGUAGE}' AND stated_at <= $as_of GROUP BY customer_id"
+)
+
+
 def moment_parameters(as_of: datetime, business_day: date, zone: str) -> dict[str, Any]:
     """The named parameters of `frame_sql`."""
     return {"as_of": as_of, "business_day": business_day, "business_zone": zone}
@@ -109,14 +116,21 @@ def frame_sql(
     own, _ = customer_columns(sources)
     left_out = {"household_id", *(PERSONAL - set(used))}
     columns = [f"c.{quoted(name)}" for name in own if name not in left_out]
+    if LANGUAGE in own:
+        columns[columns.index(f"c.{quoted(LANGUAGE)}")] = (
+            f"coalesce(told.{LANGUAGE}, c.{LANGUAGE}) AS {LANGUAGE}"
+        )
     columns.append("coalesce(h.household_id, c.customer_id) AS household_id")
     columns.append("c.customer_id AS unit")
-    tables: dict[str, str] = {}
+    tables = {"told": _table(_LANGUAGES)}
     for number, file in enumerate(found):
         columns += [_column(f"f{number}", feature) for feature in file.features]
         tables[f"f{number}"] = _table(file.sql.rstrip().rstrip(";"))
     for number, answers in enumerate(calls_sql(calls or {})):
-        columns += [_truth(f"k{number}", name) for name in answers.columns]
+        if answers.are_texts:
+            columns += [f"k{number}.{quoted(name)}" for name in answers.columns]
+        else:
+            columns += [_truth(f"k{number}", name) for name in answers.columns]
         tables[f"k{number}"] = _table(answers.sql)
     for number, segment in enumerate(by_hand):
         columns.append(f"s{number}.customer_id IS NOT NULL AS {quoted(segment.column)}")

@@ -18,6 +18,7 @@ from antiphon.campaigns.scalars import (
 )
 
 HIGHEST = 10
+LANGUAGE = "language"  # the statement that says in which one somebody wishes to be written to
 SCORES = tuple(str(score) for score in range(HIGHEST + 1))
 
 
