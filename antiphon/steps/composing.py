@@ -64,6 +64,12 @@ def used_by(
     )
 
 
+def survey_values(configuration: Configuration, touch: Touch) -> frozenset[str]:
+    """The customers' values that its survey asks about, whatever its templates use."""
+    survey = configuration.surveys.get(touch.campaign.survey or "")
+    return frozenset([survey.product] if survey and survey.product else [])
+
+
 def cells_of(configuration: Configuration, touch: Touch) -> dict[str, str]:
     """What `cell` says in a touch's templates: name → SQL over the frame; empty without a cross."""
     crossing = configuration.definitions.crosses.get(touch.campaign.for_each or "")
@@ -149,7 +155,7 @@ class Composer:
 
     def needed(self, touch: Touch) -> frozenset[str]:
         """The customers' values that any variant, language or channel of a touch uses."""
-        return used_by(self.templates, touch)
+        return used_by(self.templates, touch) | survey_values(self.project.configuration, touch)
 
     def _cell_columns(self, touch: Touch) -> tuple[str, ...]:
         """The columns of the frame from which a touch's `cell` is made."""
@@ -163,7 +169,8 @@ class Composer:
         Only messages that lack a value their templates use are tried, at most RISKY_ROWS.
         """
         features = self.project.configuration.features
-        nullable = [f"frame.{quoted(n)}" for n in self.needed(touch) if features[n].nullable]
+        printed = used_by(self.templates, touch)
+        nullable = [f"frame.{quoted(n)}" for n in printed if features[n].nullable]
         nullable += [f"occasion.{name}" for name in used_by(self.templates, touch, "occasion")]
         if not nullable:
             return {}
@@ -274,7 +281,8 @@ class Composer:
         values = Values(
             touch,
             self.moment.business_day,
-            used_by(self.templates, touch, "customer", channels),
+            used_by(self.templates, touch, "customer", channels)
+            | survey_values(configuration, touch),
             used_by(self.templates, touch, "occasion", channels),
             cells_of(configuration, touch),
         ).packed_sql(types)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from antiphon.campaigns.touches import Touch, touches
 from antiphon.lake import Snapshot
 from antiphon.project import Project
-from antiphon.steps.composing import templates_of, used_by
+from antiphon.steps.composing import survey_values, templates_of, used_by
 from antiphon.steps.drift import report_drift
 from antiphon.steps.enrolling import enrol
 from antiphon.steps.feature_types import report_types
@@ -95,4 +95,9 @@ def printed(project: Project, spoken: Sequence[Touch]) -> frozenset[str]:
     templates = templates_of(project)
     started = [one.campaign.on for one in spoken]
     compared = [one.same for one in started if one and one.same]
-    return frozenset(compared).union(*(used_by(templates, touch) for touch in spoken))
+    return frozenset(compared).union(
+        *(
+            used_by(templates, touch) | survey_values(project.configuration, touch)
+            for touch in spoken
+        )
+    )
