@@ -39,7 +39,8 @@ _CHANCE = (
 _START = "TIMESTAMPTZ '2025-05-20 08:00:00+00'"
 _CONTACTS = f"""
 SELECT md5('m' || n) AS message_id, 'k' || n AS occurrence_key,
-    'C' || n % {{customers}} AS customer_id, 'C' || n % {{customers}} AS unit, 'campaign-' || n % 7 * 4 + n % {CAMPAIGNS} % 4 AS campaign,
+    'C' || n % {{customers}} AS customer_id, 'C' || n % {{customers}} AS unit,
+    'campaign-' || n % 7 * 4 + n % {CAMPAIGNS} % 4 AS campaign,
     '' AS step, 'cell-' || n % 40 AS cell, n::VARCHAR AS anchor, 1 AS attempt,
     CASE WHEN chance(n, 'c') < 0.1 THEN 'control' WHEN chance(n, 'v') < 0.5 THEN 'discount'
         ELSE 'gift' END AS arm,

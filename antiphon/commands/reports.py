@@ -1,6 +1,9 @@
 """Commands for analysts: report."""
 
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +15,13 @@ from antiphon.errors import ExitCode
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from antiphon.reports.lifts import CampaignLift
     from antiphon.reports.rates import ReportTable
+    from antiphon.response.rates import Rate
 
 LIFT = "lift"
+USUAL_WIDTH = 120  # as screen.show has it
+BORDER = 3
 
 
 @click.command()
@@ -32,6 +39,12 @@ LIFT = "lift"
     help="Only messages of the last N business days, today the last.",
 )
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Write a CSV file.")
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all of the last run as one page: to read, to print, to send on.",
+)
 @as_json
 @at_option
 @click.pass_obj
@@ -43,6 +56,7 @@ def report(
     by: str | None,
     days: int | None,
     csv_path: Path | None,
+    html_path: Path | None,
     as_json: bool,
 ) -> int:
     """A report of sql/reports/, or one of your own: what was sent, came back and was brought in.
@@ -51,8 +65,14 @@ def report(
     compares campaigns with those held out of them; `--by variant` each variant.
 
     Examples: antiphon report, antiphon report --by day --days 14, antiphon report lift,
-    antiphon report sent --csv sent.csv
+    antiphon report sent --csv sent.csv, antiphon report --html day.html
     """
+    if html_path is not None:
+        if name or campaign or by or csv_path or as_json:
+            raise click.UsageError(
+                "--html tells all of a run; of the others only --days goes with it."
+            )
+        return _page(root, html_path, days)
     from antiphon.reports import lifts  # noqa: PLC0415
     from antiphon.reports.rates import BY, report_table  # noqa: PLC0415
     from antiphon.reports.session import Scope  # noqa: PLC0415
@@ -76,6 +96,14 @@ def report(
         found = lifts.lifts(project, scope, by_variant=by == "variant")
         if found:
             _show_lift(found, project.configuration.settings.business.currency)
+    return ExitCode.DONE
+
+
+def _page(root: Path | None, path: Path, days: int | None) -> int:
+    from antiphon.reports.page import DAYS, write_page  # noqa: PLC0415
+
+    story = write_page(opened(root), path, days=days or DAYS)
+    click.echo(f"{path.absolute()}: run {story.record.run_id}. Open it in a browser.")
     return ExitCode.DONE
 
 
@@ -103,34 +131,83 @@ def _written(name: str, table: "pa.Table", csv_path: Path | None) -> int:
 
 
 def _show(answered: "ReportTable") -> None:
-    """A rate stands in the column of its numerator: `51 of 1,234`, 4.1%, its interval. What is
-    nought or nothing in every row is left out."""
+    """A rate stands in the column of its numerator, with its interval. Where there are rates, what
+    is nought in every row is left out; what is too wide for one table goes on in another, below
+    the same names."""
     rates = {one.part: one for one in answered.rates}
+    wholes = {one.whole for one in answered.rates}
     columns: dict[str, list[Any]] = {}
     for name in answered.counts.column_names:
         values = answered.counts[name].to_pylist()
-        if values and not any(values) and name != "sent":
+        if rates and values and not any(values) and name not in wholes:
             continue
-        if name in rates:
-            columns[name] = [
-                _rate_cell(rate.part, rate.whole, rate.interval())
-                for rate in answered.column(rates[name])
-            ]
+        if one := rates.get(name):
+            whole = one.whole.replace("_", " ")
+            cells = [_rate_cell(rate) for rate in answered.column(one)]
+            columns[f"{_heading(name)}\nof {whole}"] = cells
         else:
-            columns[name] = values
-    lines = zip(*columns.values(), strict=True)
-    rows = [dict(zip(columns, line, strict=True)) for line in lines]
-    show(answered.name, list(columns), rows)
+            columns[_heading(name)] = _cells(values)
+    names = [name for name in columns if _is_name(answered.counts, name)]
+    for number, chosen in enumerate(_fitting(columns, names)):
+        lines = zip(*(columns[name] for name in chosen), strict=True)
+        rows = [dict(zip(chosen, line, strict=True)) for line in lines]
+        show(answered.name if not number else "", chosen, rows)
 
 
-def _rate_cell(part: int, whole: int, interval: tuple[float, float] | None) -> str:
+def _heading(column: str) -> str:
+    """Word by word, so that no column is wider than it need be."""
+    return column.replace("_", "\n")
+
+
+def _is_name(table: "pa.Table", shown: str) -> bool:
+    """Whether a column says what the row is of: a text or a day."""
+    field = shown.replace("\n", "_")
+    if field not in table.column_names:
+        return False
+    kind = str(table.schema.field(field).type)
+    return kind in {"string", "large_string", "date32[day]"}
+
+
+def _fitting(columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[list[str]]:
+    """The columns of each table, none wider than the screen; the names begin every one."""
+    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else USUAL_WIDTH
+    room = most - 1 - sum(_width(name, columns[name]) for name in names)
+    tables: list[list[str]] = [[]]
+    used = 0
+    for name in columns:
+        if name in names:
+            continue
+        width = _width(name, columns[name])
+        if tables[-1] and used + width > room:
+            tables.append([])
+            used = 0
+        tables[-1].append(name)
+        used += width
+    return [[*names, *chosen] for chosen in tables]
+
+
+def _width(name: str, cells: Sequence[Any]) -> int:
+    shown = [f"{one:,}" if isinstance(one, int | float | Decimal) else str(one) for one in cells]
+    words = [*name.split("\n"), *(line for cell in shown for line in cell.split("\n"))]
+    return max(len(word) for word in words) + BORDER
+
+
+def _cells(values: Sequence[Any]) -> list[Any]:
+    """Money in hundredths, where it is not all small change."""
+    money = [abs(value) for value in values if isinstance(value, Decimal)]
+    cent = Decimal("0.01") if not money or max(money) >= 1 else Decimal("0.0001")
+    return [one.quantize(cent) if isinstance(one, Decimal) else one for one in values]
+
+
+def _rate_cell(rate: "Rate") -> str:
+    interval = rate.interval()
     if interval is None:
-        return f"{part:,}" if part else ""
+        return f"{rate.part:,}" if rate.part else ""
     low, high = interval
-    return f"{part:,} of {whole:,}\n{part / whole:.1%}\n{100 * low:.1f}–{100 * high:.1f}"
+    return f"{rate.part:,}\n{rate.part / rate.whole:.1%}\n{100 * low:.1f}–{100 * high:.1f}"
 
 
-def _show_lift(found: Sequence[Any], currency: str) -> None:
+def _show_lift(found: Sequence["CampaignLift"], currency: str) -> None:
     rows = []
     for one in found:
         treated, control = one.treated, one.control
@@ -141,7 +218,7 @@ def _show_lift(found: Sequence[Any], currency: str) -> None:
                 "control": _share(control.total, control.rows),
                 "conversions": one.verdict.text,
                 f"money, {currency}": one.money_verdict.text,
-                "p": "" if one.rate is None else f"{one.rate.p_value:.3f}",
+                "p": _p_value(one),
                 "never left": one.not_left or None,
             }
         )
@@ -152,3 +229,11 @@ def _show_lift(found: Sequence[Any], currency: str) -> None:
 
 def _share(total: float, rows: int) -> str:
     return f"{total:,.0f} of {rows:,}" + (f"\n{total / rows:.2%}" if rows else "")
+
+
+def _p_value(one: "CampaignLift") -> str:
+    """Only beside the interval that is read once: looked at every day it means nothing."""
+    rate = one.rate
+    if rate is None or (one.verdict.low, one.verdict.high) != (rate.low, rate.high):
+        return ""
+    return f"{rate.p_value:.3f}"

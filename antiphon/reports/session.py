@@ -33,7 +33,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which messages a report is of. `days`: of so many business days, the last one today."""
+    """Which occurrences a report is of. `days`: of so many business days, the last one today."""
 
     campaign: str | None = None
     days: int | None = None
@@ -55,7 +55,8 @@ EVERYTHING = Scope()
 def report_session(project: Project, scope: Scope = EVERYTHING) -> Iterator[Session]:
     """A session with the entities and, made of them, the views of antiphon.reports.views:
     occurrences, answers, conversions and outcomes; quarantine too. Contacts and responses are the
-    ledger's latest."""
+    ledger's latest. The scope narrows occurrences and outcomes: who shares an order with them, or
+    answered what else, does not depend on it."""
     snapshot = project.lake.current()
     with project.lake.session(snapshot, tables=_recent(project.ledger, snapshot)) as session:
         for entity, key in (("contacts", "message_id"), ("responses", "response_id")):
@@ -64,17 +65,20 @@ def report_session(project: Project, scope: Scope = EVERYTHING) -> Iterator[Sess
         campaigns = project.configuration.campaigns
         session.register("goals", goals(campaigns))
         zone, now = project.configuration.settings.business.timezone, project.clock()
+        narrowed = scope.condition(business_day(now, zone))
         views = {
-            "occurrences": occurrences_sql(zone, has_attempts=_any(session, "contacts", _SEVERAL)),
+            "every_occurrence": occurrences_sql(
+                zone, has_attempts=_any(session, "contacts", _SEVERAL)
+            ),
             "answers": answers_sql(now, has_unnamed=_any(session, "responses", _UNNAMED)),
             "conversions": conversions_sql(
                 counted(campaigns), now, has_returns=_any(session, "orders", "amount < 0")
             ),
+            "occurrences": f"SELECT * FROM every_occurrence WHERE {narrowed}",
+            "outcomes": OUTCOMES,
         }
         for name, sql in views.items():
             session.execute(f"CREATE TEMP VIEW {name} AS {sql}")
-        today = business_day(now, zone)
-        session.execute(f"CREATE TEMP VIEW outcomes AS {OUTCOMES} WHERE {scope.condition(today)}")
         yield session
 
 

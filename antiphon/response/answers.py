@@ -26,7 +26,7 @@ def answers_sql(as_of: datetime, *, has_unnamed: bool) -> str:
         SELECT customer_id, campaign, kind, is_machine, occurred_at FROM responses
         WHERE message_id IS NULL AND campaign IS NOT NULL AND {known}
     ) AS r
-    ASOF JOIN occurrences AS c
+    ASOF JOIN every_occurrence AS c
         ON c.customer_id = r.customer_id AND c.campaign = r.campaign
         AND c.contact_at <= r.occurred_at
     WHERE c.is_sent AND r.occurred_at < c.contact_at + to_days({ANSWERED_WITHIN_DAYS})"""

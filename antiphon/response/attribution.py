@@ -6,7 +6,7 @@ compares both, and says why neither shows cause: the control group does). Only m
 share; control rows and messages that never left count the same things over the same window, for
 comparison.
 
-Relations read: occurrences (see occurrences_sql), orders, order_lines, products, events, responses
+Relations read: every_occurrence (see occurrences_sql), orders, order_lines, products, events, responses
 and goals (campaign, event, category '' for none, within_us).
 """
 
@@ -83,7 +83,7 @@ WITH facts AS MATERIALIZED (
     SELECT
         o.message_id, o.campaign, o.customer_id, f.fact_id, f.done_at AS converted_at, f.amount,
         f.event, o.contact_at, o.is_sent
-    FROM occurrences AS o JOIN bought AS f
+    FROM every_occurrence AS o JOIN bought AS f
         ON f.customer_id = o.customer_id
         AND f.event = o.goal
         AND f.category = o.goal_category

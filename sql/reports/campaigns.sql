@@ -4,6 +4,7 @@
 -- alone. `converted`: messages with what their goal counts within its window; of `still_open` ones
 -- the window is not over. `revenue` counts an order for every message before it; `last_touch` gives
 -- it to the latest message alone, `shared` in equal parts to all. Returns are deducted.
+-- `control`: held out of this campaign; the universal control is not among them.
 -- Parameter: $as_of. Reads outcomes.
 --
 -- rate delivered: delivered of sent
@@ -34,9 +35,9 @@ SELECT
     round(sum(shared), 6) AS shared,
     sum(shared_revenue)::DECIMAL(18, 4) AS shared_revenue,
     sum(cost)::DECIMAL(18, 4) AS cost,
-    count(*) FILTER (is_control) AS control,
-    count(*) FILTER (is_control AND is_converted) AS control_converted,
-    sum(CASE WHEN is_control THEN revenue ELSE 0 END)::DECIMAL(18, 4) AS control_revenue,
+    count(*) FILTER (arm = 'control') AS control,
+    count(*) FILTER (arm = 'control' AND is_converted) AS control_converted,
+    sum(CASE WHEN arm = 'control' THEN revenue ELSE 0 END)::DECIMAL(18, 4) AS control_revenue,
     count(*) FILTER (is_waiting) AS waiting,
     count(*) FILTER (state IN ('refused', 'withdrawn', 'expired')) AS not_sent
 FROM outcomes
