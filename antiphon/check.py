@@ -40,6 +40,7 @@ from antiphon.check_surveys import SurveysCheck
 from antiphon.errors import ConfigError, Problem
 from antiphon.files import ProjectFiles
 from antiphon.message.offers import faults as offer_faults
+from antiphon.message.offers import reminding_faults
 from antiphon.message.templates import Templates
 from antiphon.validation.contract import read as read_expectations
 
@@ -156,6 +157,7 @@ class _Checker:
                 yield problem
         if self.conditions.features is not None:
             yield from self._cells(file, campaign)
+        yield from self._reminds(file, campaign)
 
     def _cells(self, file: str, campaign: Campaign) -> Iterator[Problem]:
         """What the campaign says of each cell. A cross that is wrong is answered at its place."""
@@ -171,6 +173,15 @@ class _Checker:
         for path, message, hint in found:
             yield self.positions.problem(file, path, message, hint, at_key=path != ("for_each",))
         for place, message, hint in offer_faults(campaign, self._crosses):
+            yield self.positions.problem(file, place, message, hint)
+
+    def _reminds(self, file: str, campaign: Campaign) -> Iterator[Problem]:
+        """Whether there are codes to remind of; a campaign that cannot be read is not judged."""
+        campaigns = self.drafted.under(CAMPAIGNS, Campaign)
+        name = campaign.offer.reminds if campaign.offer else None
+        if name and name not in campaigns and campaign_file(name) in self.files.texts:
+            return
+        for place, message, hint in reminding_faults(campaign, campaigns):
             yield self.positions.problem(file, place, message, hint)
 
     def _period(self, file: str, campaign: Campaign) -> Iterator[Problem]:

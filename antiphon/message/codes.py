@@ -76,4 +76,15 @@ def sample(prefix: str) -> str:
 def shown(offer: "Offer") -> str:
     """The code that a message is composed with: the shared one, or a sample of one's own, which
     planning replaces."""
-    return sample(offer.prefix or "") if offer.is_unique else offer.code
+    is_own = offer.is_unique or offer.reminds
+    return sample(offer.prefix or "") if is_own else offer.code
+
+
+def written_sql(code: str) -> str:
+    """DuckDB expression equal to `written`."""
+    body = f"right({code}, {LENGTH})"
+    return (
+        f"(CASE WHEN length({code}) > {LENGTH} THEN left({code}, length({code}) - {LENGTH}) "
+        f"|| '-' ELSE '' END || left({body}, 4) || '-' || substr({body}, 5, 4) || '-' "
+        f"|| substr({body}, 9))"
+    )

@@ -65,6 +65,19 @@ def faults(campaign: Campaign, crosses: Mapping[str, Collection[str]]) -> Iterat
             yield ("offer", key), f"no cell has the value {{{part}}}", hint
 
 
+def reminding_faults(campaign: Campaign, campaigns: Mapping[str, Campaign]) -> Iterator[Fault]:
+    """A reminder of codes that no campaign issues; `campaigns`: all, by name."""
+    name = campaign.offer.reminds if campaign.offer else None
+    if name is None:
+        return
+    issuing = [one.campaign for one in campaigns.values() if one.offer and one.offer.is_unique]
+    if name not in campaigns:
+        yield ("offer", "reminds"), f"no campaign {name!r}", nearest(name, issuing)
+    elif name not in issuing:
+        hint = "Write 'code: unique' there, or remind of one of: " + (", ".join(issuing) or "none")
+        yield ("offer", "reminds"), f"the campaign {name} issues no codes of one's own", f"{hint}."
+
+
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
     """The text in pieces: (written out, False) or (name within braces, True)."""
     for place, part in enumerate(_PLACE.split(text)):

@@ -7,13 +7,15 @@ from datetime import date
 from itertools import repeat
 
 from antiphon.audience.triggers import ORDER
-from antiphon.campaigns.models import ChainStart, Trigger
+from antiphon.campaigns.models import ChainStart, Offer, Trigger
 from antiphon.campaigns.touches import Touch
 from antiphon.entities import ColumnType
 from antiphon.message.codes import shown
 from antiphon.message.offers import cell_names, filled, filled_sql, is_filled
 from antiphon.message.values import NO_CELL, OCCASION_FIELDS, OFFER_FIELDS, encode
 from antiphon.quoting import literal, quoted
+
+PROMISE_FIELDS = dict.fromkeys(OFFER_FIELDS, ColumnType.TEXT)  # days as ISO text
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,20 @@ def given_by(touch: Touch, crosses: Mapping[str, Collection[str]]) -> Given:
     """What `offer`, `occasion` and `cell` have in its templates; `crosses`: their dimensions."""
     campaign = touch.campaign
     offer = campaign.offer
-    promised = offer and {
-        "code": offer.code,
-        "discount": offer.discount,
-        "gift": offer.gift,
-        "valid_until": offer.valid,
-    }
+    promised: dict[str, object] = {}
+    if offer and offer.reminds:
+        promised = dict.fromkeys(OFFER_FIELDS, True)
+    elif offer:
+        promised = {
+            "code": offer.code,
+            "discount": offer.discount,
+            "gift": offer.gift,
+            "valid_until": offer.valid,
+        }
     starts = campaign.on or (campaign.chain and campaign.chain.start)
     occasion = set(OCCASION_FIELDS if starts and _brings_detail(starts) else ("day",))
     return Given(
-        frozenset(name for name, value in (promised or {}).items() if value is not None),
+        frozenset(name for name, value in promised.items() if value is not None),
         frozenset(occasion if touch.is_occasional else ()),
         cell_names(campaign, crosses),
     )
@@ -59,7 +65,8 @@ class Values:
 
     `customer` and `occasion`: names of the values their templates use. `cell`: name → SQL over the
     frame (`audience.cell_values.cell_texts`); empty without `for_each`. `day`: the business day of
-    the plan, from which the offer's validity is counted.
+    the plan, from which the offer's validity is counted. `reminded`: the offer that a reminder
+    repeats; its values come with each customer.
     """
 
     touch: Touch
@@ -67,6 +74,7 @@ class Values:
     customer: Collection[str]
     occasion: Collection[str] = ()
     cell: Mapping[str, str] = field(default_factory=dict)
+    reminded: Offer | None = None
 
     def pack(
         self,
@@ -90,7 +98,8 @@ class Values:
 
     def packed_sql(self, types: Mapping[str, ColumnType]) -> str:
         """DuckDB expression for what `pack` gives of a row that has the structs `frame` (the
-        customer's values and what `cell` reads) and `occasion`."""
+        customer's values and what `cell` reads), `occasion` and, of a reminder, `promise` (the
+        offer as it was made to this customer)."""
         parts = {
             "customer": _struct_sql("frame", self.customer, types),
             "campaign": literal(_json(self._campaign)),
@@ -100,7 +109,9 @@ class Values:
             parts["occasion"] = _struct_sql("occasion", self.occasion, OCCASION_FIELDS)
         if self._offer:
             parts["offer"] = literal(_json(self._offer))
-            if any(is_filled(text) for text in self._offer.values()):
+            if self.reminded:
+                parts["offer"] = _struct_sql("promise", OFFER_FIELDS, PROMISE_FIELDS)
+            elif any(is_filled(text) for text in self._offer.values()):
                 parts["offer"] = _texts_sql(
                     {name: filled_sql(text, self.cell) for name, text in self._offer.items()}
                 )
@@ -118,7 +129,7 @@ class Values:
 
     @property
     def _offer(self) -> dict[str, str | None]:
-        offer = self.touch.campaign.offer
+        offer = self.reminded or self.touch.campaign.offer
         if offer is None:
             return {}
         gift = {} if offer.gift is None else {"gift": offer.gift}

@@ -126,8 +126,8 @@ def _sample(templates: Templates, touch: Touch, given: Given, is_known: bool) ->
     offer = campaign.offer
     promised = {
         "code": offer and shown(offer),
-        "discount": offer and offer.discount,
-        "gift": offer and offer.gift,
+        "discount": offer and (offer.discount or (offer.reminds and "15%")),
+        "gift": offer and (offer.gift or (offer.reminds and _SAMPLES[ColumnType.TEXT])),
         "valid_until": _SAMPLES[ColumnType.DAY],
     }
     return {

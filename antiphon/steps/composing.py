@@ -10,13 +10,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from antiphon import keys
+from antiphon.audience.calls import open_codes_sql
 from antiphon.audience.cell_values import cell_texts
 from antiphon.audience.expressions import RELATION
 from antiphon.audience.frame import PERSONAL
 from antiphon.campaigns.configuration import Configuration
+from antiphon.campaigns.models import Offer
 from antiphon.campaigns.touches import Touch
 from antiphon.lake import Session
 from antiphon.ledger import Ledger
+from antiphon.message.codes import written_sql
 from antiphon.message.content import Sms
 from antiphon.message.links import LinkSigner
 from antiphon.message.packing import Values
@@ -32,6 +35,7 @@ from antiphon.steps.frames import Frames
 RISKY_ROWS = 20_000  # of one campaign; beyond, the dispatcher holds what cannot be printed
 ADDRESSES = {"email": "email_address", "sms": "phone_e164"}
 PROOFS = 3  # of each kind
+NO_PROMISES = "SELECT '' AS customer_id, '' AS campaign, NULL AS promise WHERE false"
 NO_OCCASIONS = (
     "(SELECT 0 AS touch, '' AS customer_id, '' AS anchor, NULL::TIMESTAMPTZ AS due_at, "
     "NULL::VARCHAR AS product_id, NULL::VARCHAR AS value WHERE false)"
@@ -74,6 +78,26 @@ def cells_of(configuration: Configuration, touch: Touch) -> dict[str, str]:
     """What `cell` says in a touch's templates: name → SQL over the frame; empty without a cross."""
     crossing = configuration.definitions.crosses.get(touch.campaign.for_each or "")
     return cell_texts(touch.campaign, crossing) if crossing else {}
+
+
+def reminded_by(configuration: Configuration, touch: Touch) -> Offer | None:
+    """The offer whose codes a touch repeats; None where it makes its own, or none."""
+    offer = touch.campaign.offer
+    reminded = configuration.campaigns.get(offer.reminds or "") if offer else None
+    return reminded.offer if reminded else None
+
+
+def promises_sql(as_of: str, zone: str) -> str:
+    """customer_id, campaign and the struct `promise` of templates: the open code issued last."""
+    last_day = f"(timezone({literal(zone)}, valid_until) - INTERVAL 1 MICROSECOND)::DATE::VARCHAR"
+    promise = (
+        f"struct_pack(code := {written_sql('code')}, discount := discount, gift := gift, "
+        f"valid_until := {last_day})"
+    )
+    return (
+        f"SELECT customer_id, campaign, arg_max({promise}, {{at: issued_at, code: code}}) "
+        f"AS promise FROM ({open_codes_sql(as_of)}) GROUP BY ALL"
+    )
 
 
 def occasions_sql(paths: Collection[Path]) -> str:
@@ -134,15 +158,24 @@ class Composer:
             for name in sorted(names)
         )
         places = [
-            {"touch": place, "campaign": t.name, "step": t.step, "after": t.after.total_seconds()}
+            {
+                "touch": place,
+                "campaign": t.name,
+                "step": t.step,
+                "after": t.after.total_seconds(),
+                "reminds": t.campaign.offer.reminds if t.campaign.offer else None,
+            }
             for place, t in enumerate(touches)
         ]
+        as_of = f"TIMESTAMPTZ '{self.moment.as_of.isoformat()}'"
+        is_reminding = any(place["reminds"] for place in places)
+        promises = promises_sql(as_of, self.moment.zone) if is_reminding else NO_PROMISES
         self.session.register("settled", settled)
         self.session.register("places", pa.Table.from_pylist(places, schema=_PLACES))
         self.session.execute(f"""
             CREATE OR REPLACE TEMP TABLE chosen AS
             SELECT s.*, struct_pack({values}) AS frame, {self._price_sql} AS cost_e4,
-                {occasion_sql(self.moment.zone, "places.after")} AS occasion
+                {occasion_sql(self.moment.zone, "places.after")} AS occasion, promises.promise
             FROM settled s
             JOIN places USING (campaign, step)
             JOIN {frames.relation()} AS {RELATION} ON {RELATION}.customer_id = s.customer_id
@@ -150,6 +183,8 @@ class Composer:
             LEFT JOIN {occasions_sql(occasions)} o
                 ON o.touch = places.touch AND o.customer_id = s.customer_id AND o.anchor = s.anchor
             LEFT JOIN products product ON product.product_id = o.product_id
+            LEFT JOIN ({promises}) promises
+                ON promises.campaign = places.reminds AND promises.customer_id = s.customer_id
             WHERE s.outcome <> 'held'
         """)
 
@@ -172,6 +207,8 @@ class Composer:
         printed = used_by(self.templates, touch)
         nullable = [f"frame.{quoted(n)}" for n in printed if features[n].nullable]
         nullable += [f"occasion.{name}" for name in used_by(self.templates, touch, "occasion")]
+        if reminded_by(self.project.configuration, touch):
+            nullable += [f"promise.{name}" for name in used_by(self.templates, touch, "offer")]
         if not nullable:
             return {}
         lacking = " OR ".join(f"{name} IS NULL" for name in nullable)
@@ -285,6 +322,7 @@ class Composer:
             | survey_values(configuration, touch),
             used_by(self.templates, touch, "occasion", channels),
             cells_of(configuration, touch),
+            reminded_by(configuration, touch),
         ).packed_sql(types)
         as_of = f"TIMESTAMPTZ '{self.moment.as_of.isoformat()}'"
         seconds = int(touch.campaign.expires_after.total_seconds())
@@ -338,5 +376,11 @@ def keep_templates(ledger: Ledger, templates: Templates, touches: Sequence[Touch
 
 
 _PLACES = pa.schema(
-    {"touch": pa.int32(), "campaign": pa.string(), "step": pa.string(), "after": pa.float64()}
+    {
+        "touch": pa.int32(),
+        "campaign": pa.string(),
+        "step": pa.string(),
+        "after": pa.float64(),
+        "reminds": pa.string(),
+    }
 )

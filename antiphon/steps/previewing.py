@@ -27,6 +27,7 @@ from antiphon.steps.composing import (
     cells_of,
     occasion_sql,
     occasions_sql,
+    reminded_by,
     signer_of,
     templates_of,
     used_by,
@@ -105,6 +106,7 @@ class _Previewer:
                 used_by(templates, touch),
                 used_by(templates, touch, "occasion"),
                 cells_of(configuration, touch),
+                reminded_by(configuration, touch),
             )
             occasion = self._occasion(touch, person["customer_id"])
             packed = unpack(values.pack(person, person["cell"], occasion))
