@@ -54,16 +54,18 @@ def simulate(
                 f"{done.orders:,} orders",
                 err=True,
             )
+        town.close()
         _tell(town)
     return ExitCode.DONE
 
 
 def _tell(town: "Town") -> None:
-    from antiphon.town.truth import RATES, response_rows, responses, worths  # noqa: PLC0415
+    from antiphon.town.truth import SHOWN, response_rows, responses, worths  # noqa: PLC0415
 
     found = responses(town)
-    title = "SIMULATED. What came back of messages: as measured (95% interval, n) · the truth"
-    show(title, ["campaign", "sent", *RATES], response_rows(found))
+    title = "SIMULATED. What came back of messages: as measured (95% interval), and the truth"
+    columns = [name for one in SHOWN for name in (one, f"truly {one}")]
+    show(title, ["campaign", "sent", *columns], response_rows(found))
     rows = [
         {
             "campaign": one.campaign,

@@ -73,6 +73,12 @@ class Town:
         for _ in range(days):
             yield self._day()
 
+    def close(self) -> None:
+        """Bring the last day's orders and answers into the lake, where reports find them."""
+        self.clock.move(self.clock.at(self.clock.day, BEGINS))
+        self._happen()
+        run_daily(self.root, self.clock, dry_run=True)
+
     def _day(self) -> DayDone:
         day, before = self.clock.day, (len(self.sent), self.reported, len(self.shop.sold))
         self.clock.move(self.clock.at(day, BEGINS))
@@ -110,25 +116,15 @@ class Town:
     def _known(self, letters: list[Letter]) -> list[Sent]:
         """The letters with whom they went to, in the order of their ids."""
         by_id = {one.message_id: one for one in letters}
-        found, now = [], self.clock()
-        messages = self.project.ledger.messages.several(sorted(by_id))
+        found, now, project = [], self.clock(), self.project
+        messages = project.ledger.messages.several(sorted(by_id))
         for message in sorted(messages, key=lambda one: one.message_id):
             effect = self.behaviour.effect(message.campaign)[self.people.kind(message.customer_id)]
             lately = self.people.lately(message.customer_id, now, self.behaviour.fatigue.within)
             letter, customer = by_id[message.message_id], message.customer_id
-            code = self._code(message)
+            code = _code(project, message)
             found.append(Sent(letter, customer, message.campaign, now, effect, lately, code))
         return found
-
-    def _code(self, message: Message) -> str:
-        """The code that the message promised something for; '' where it has none."""
-        offer = self.project.configuration.campaigns[message.campaign].offer
-        if offer is None:
-            return ""
-        if not offer.is_unique:
-            return offer.code
-        own = self.project.ledger.codes.of_customer(message.customer_id)
-        return next((o.code for o in own if o.occurrence_key == message.occurrence_key), "")
 
     def _happen(self) -> None:
         """Let everybody know what has happened by now."""
@@ -156,6 +152,20 @@ class Town:
             if returns[place] < self.behaviour.shopping.returned:
                 moment = one.order.at + timedelta(days=RETURN_DAYS * float(waits[place]))
                 self.happenings.add(Due(moment, Deed.RETURN, sold=one))
+
+
+def _code(project: Project, message: Message) -> str:
+    """The code that the message promised something for; '' where it has none."""
+    offer = project.configuration.campaigns[message.campaign].offer
+    if offer is None:
+        return ""
+    if offer.code and not offer.is_unique:
+        return offer.code
+    campaign = offer.reminds or message.campaign
+    own = [
+        o for o in project.ledger.codes.of_customer(message.customer_id) if o.campaign == campaign
+    ]
+    return own[-1].code if own else ""
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from antiphon.town.people import People
 
 ORDERS, LINES = "orders.csv", "order_lines.csv"
 CODE = "promo_code"
+RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Shop:
             for place, (product, quantity, cents) in enumerate(basket, 1):
                 lines.append([order_id, place, product, quantity, f"{cents / 100:.2f}"])
             total = sum(quantity * cents for _, quantity, cents in basket)
-            rows.append(self._row(order_id, order.customer, order.at, total, "paid", order.code))
+            rows.append(self._row(order_id, order.customer, order.at, total, order.code))
             sold.append(Sold(order_id, order, total))
         self._append(ORDERS, rows)
         self._append(LINES, lines)
@@ -72,16 +73,18 @@ class Shop:
         return sold
 
     def take_back(self, orders: Iterable[tuple[Sold, datetime]]) -> None:
-        """Whole orders that are given back: each becomes a negative one of that moment."""
-        rows = [
-            self._row(f"{one.order_id}R", one.order.customer, at, -one.cents, "returned", "")
-            for one, at in orders
-        ]
-        self._append(ORDERS, rows)
+        """Whole orders that are given back: the shop system changes their status."""
+        back = {one.order_id: self._clock.wall(at).isoformat() for one, at in orders}
+        if not back:
+            return
+        with (self._folder / ORDERS).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            if at := back.get(row["order_id"]):
+                row |= {"status": RETURNED, "updated_at": at}
+        _write(self._folder / ORDERS, self._columns, rows)
 
-    def _row(  # noqa: PLR0917 (a row's columns)
-        self, order_id: str, customer: str, at: datetime, cents: int, status: str, code: str
-    ) -> list[str]:
+    def _row(self, order_id: str, customer: str, at: datetime, cents: int, code: str) -> list[str]:
         wall = self._clock.wall(at).isoformat()
         known = {
             "order_id": order_id,
@@ -89,7 +92,7 @@ class Shop:
             "ordered_at": wall,
             "amount": f"{cents / 100:.2f}",
             "store": "web" if code else "shop",
-            "status": status,
+            "status": "paid",
             "updated_at": wall,
             CODE: code,
         }
@@ -115,12 +118,17 @@ class Shop:
 def _with_column(path: Path, name: str) -> None:
     """Give a file one more column, empty so far, unless it has it."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
-    if name in rows[0]:
-        return
+        reader = csv.DictReader(file, restval="")
+        rows, columns = list(reader), list(reader.fieldnames or ())
+    if name not in columns:
+        _write(path, [*columns, name], rows)
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
+    """A whole file, in place of the one that was there."""
     fresh = path.with_suffix(".new")
     with fresh.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*rows[0], name])
-        writer.writerows([*row, ""] for row in rows[1:])
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     fresh.replace(path)

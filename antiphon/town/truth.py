@@ -18,6 +18,7 @@ from antiphon.town.reactions import arrival_share, caused_within, kept
 CONTROL_ARMS = ("control", "universal_control")
 YEAR = timedelta(days=365.25)
 RATES = ("opened", "machine_opened", "clicked", "unsubscribed")
+SHOWN = ("opened", "clicked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _expected(town: Town, sent: Sent, name: str) -> float:
         return 0.0
     shares = {
         "opened": behaviour.reading.open * interest,
-        "machine_opened": behaviour.reading.machine_open,
+        "machine_opened": behaviour.reading.machine_open * (1 - behaviour.reading.open * interest),
         "clicked": behaviour.reading.open * interest * behaviour.reading.click,
     }
     return arrives * shares[name]
@@ -143,9 +144,11 @@ def _true_lift(town: Town, campaign: str, rows: Sequence[_Row]) -> float | None:
 
 
 def response_rows(found: Sequence[Response]) -> list[dict[str, Any]]:
-    """A row per campaign: measured with its interval, then the truth."""
+    """A row per campaign: how many were sent, and of SHOWN the measured rate, then the truth."""
     rows: dict[str, dict[str, Any]] = {}
     for one in found:
         row = rows.setdefault(one.campaign, {"campaign": one.campaign, "sent": one.measured.whole})
-        row[one.name] = f"{one.measured} · {one.truth:.1%}" if one.measured.whole else ""
+        if one.name in SHOWN and one.measured.whole:
+            row[one.name] = str(one.measured).partition(", n ")[0] + ")"
+            row[f"truly {one.name}"] = f"{one.truth:.1%}"
     return list(rows.values())

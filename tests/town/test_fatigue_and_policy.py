@@ -1,16 +1,11 @@
 """Declared response rates, measured under the arbiter's own rules and without them."""
 
-import sys
 from collections import defaultdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))  # for policy_world
-
 from policy_world import MOMENT, NOW, Moment, Person, World, campaign, decide, policy
 from scipy.stats import binom
 
