@@ -43,7 +43,7 @@ _EN = {
     "pause": "Take a break: nothing but messages on orders and account for 30 days",
     "pausing_until": "You are taking a break until",
     "pause_end": "End the break now",
-    "none": "Nothing at all: unsubscribe from everything",
+    "none": "Unsubscribe from all of this: nothing but messages on orders and account",
     "save": "Save",
     "saved": "Saved. It holds from now on.",
     "blocked": "Your mailbox reported our messages as unwanted, or they do not arrive. So we send "
@@ -94,7 +94,7 @@ _DE = {
     "pause": "Pause: 30 Tage lang nur Nachrichten zu Bestellungen und Konto",
     "pausing_until": "Sie machen Pause bis",
     "pause_end": "Die Pause jetzt beenden",
-    "none": "Gar nichts: von allem abmelden",
+    "none": "Von alledem abmelden: nur noch Nachrichten zu Bestellungen und Konto",
     "save": "Speichern",
     "saved": "Gespeichert. Es gilt ab sofort.",
     "blocked": "Ihr Postfach hat unsere Nachrichten als unerwünscht gemeldet, oder sie kommen "
