@@ -17,6 +17,7 @@ from tasks.collect import collect
 from tasks.decide import decide
 from tasks.dispatch import dispatch
 from tasks.edge import clock, day_table, resolved_day, root
+from tasks.page import page
 from tasks.publish import publish
 from tasks.pull import pull
 from tasks.release import release
@@ -65,5 +66,6 @@ def daily(
             report(run_id)
     except RunBusy as busy:
         return Cancelled(message=str(busy))
+    page(run_id)
     create_table_artifact(day_table(run_id), key="day", description=f"Run {run_id}")
     return {"run_id": run_id}

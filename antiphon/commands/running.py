@@ -149,10 +149,12 @@ def show_day(project: "Project", run_id: str) -> int:
     places = {"Rendered messages": written} if written.exists() else {}
     places |= {
         "Report": folder / "report.csv",
+        "Page": folder / "report.html",
         "Run log": folder / "run.log",
         "Data quality": folder / "validation",
     }
-    click.echo("\n".join(f"{name + ':':<18} {place}" for name, place in places.items()))
+    shown = {name: place for name, place in places.items() if place.exists()}
+    click.echo("\n".join(f"{name + ':':<18} {place}" for name, place in shown.items()))
     click.echo("Ask next: antiphon why CUSTOMER, antiphon report, antiphon runs")
     return ExitCode.DONE
 
