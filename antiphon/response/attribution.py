@@ -6,8 +6,8 @@ compares both, and says why neither shows cause: the control group does). Only m
 share; control rows and messages that never left count the same things over the same window, for
 comparison.
 
-Relations read: every_occurrence (see occurrences_sql), orders, order_lines, products, events, responses
-and goals (campaign, event, category '' for none, within_us).
+Relations read: every_occurrence (see occurrences_sql), orders, order_lines, products, events,
+responses and goals (campaign, event, category '' for none, within_us).
 """
 
 # ruff: noqa: S608  (no value of a user's reaches this text)
