@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from antiphon.reports.lifts import CampaignLift
     from antiphon.reports.rates import ReportTable
+    from antiphon.response.nps import NetPromoter
     from antiphon.response.rates import Rate
 
 LIFT = "lift"
@@ -147,6 +148,9 @@ def _show(answered: "ReportTable") -> None:
             columns[f"{_heading(name)}\nof {whole}"] = cells
         else:
             columns[_heading(name)] = _cells(values)
+    for score in answered.scores:
+        heading = f"{_heading(score.name)}\nof {score.whole.replace('_', ' ')}"
+        columns[heading] = [_score_cell(one) for one in answered.scored(score)]
     names = [name for name in columns if _is_name(answered.counts, name)]
     for number, chosen in enumerate(_fitting(columns, names)):
         lines = zip(*(columns[name] for name in chosen), strict=True)
@@ -205,6 +209,14 @@ def _rate_cell(rate: "Rate") -> str:
         return f"{rate.part:,}" if rate.part else ""
     low, high = interval
     return f"{rate.part:,}\n{rate.part / rate.whole:.1%}\n{100 * low:.1f}–{100 * high:.1f}"
+
+
+def _score_cell(one: "NetPromoter") -> str:
+    interval = one.interval()
+    if interval is None or one.score is None:
+        return ""
+    low, high = interval
+    return f"{100 * one.score:+.0f}\n{100 * low:+.0f} to {100 * high:+.0f}"
 
 
 def _show_lift(found: Sequence["CampaignLift"], currency: str) -> None:

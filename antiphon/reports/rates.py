@@ -1,7 +1,8 @@
 """Reports of sql/reports/: their tables, and the rates their files declare, with intervals.
 
 A file says which of its columns are rates of which: `-- rate clicked: clicked of sent` gives the
-columns clicked_rate, clicked_low and clicked_high (Wilson, 95 %).
+columns clicked_rate, clicked_low and clicked_high (Wilson, 95 %). `-- score nps: promoters less
+detractors of answers` gives nps_score, nps_low and nps_high in hundredths (Net Promoter Score).
 """
 
 import re
@@ -14,10 +15,12 @@ from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
 from antiphon.project import Project
 from antiphon.reports.session import EVERYTHING, Scope, report_session
+from antiphon.response.nps import NetPromoter
 from antiphon.response.rates import Rate
 
 FOLDER = "sql/reports"
 DECLARED = re.compile(r"^-- rate (\w+): (\w+) of (\w+)\s*$", re.MULTILINE)
+SCORED = re.compile(r"^-- score (\w+): (\w+) less (\w+) of (\w+)\s*$", re.MULTILINE)
 # What one may want to see by, and the report that shows it.
 BY = {
     "campaign": "campaigns",
@@ -39,15 +42,27 @@ class RateOf:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreOf:
+    """A Net Promoter Score that a report declares: columns of promoters, detractors and all."""
+
+    name: str
+    part: str
+    less: str
+    whole: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportTable:
-    """What a report's query answered, and the rates it declares."""
+    """What a report's query answered, and the rates and scores it declares."""
 
     name: str
     counts: pa.Table
     rates: tuple[RateOf, ...]
+    scores: tuple[ScoreOf, ...] = ()
 
     def table(self) -> pa.Table:
-        """The counts, then `…_rate`, `…_low` and `…_high` of each rate; null of nothing."""
+        """The counts, then `…_rate`, `…_low` and `…_high` of each rate; null of nothing. Then
+        `…_score`, `…_low` and `…_high` of each score, in hundredths."""
         table = self.counts
         for one in self.rates:
             found = self.column(one)
@@ -58,7 +73,30 @@ class ReportTable:
                     values[name].append(value)
             for name, column in values.items():
                 table = table.append_column(f"{one.name}_{name}", pa.array(column, pa.float64()))
+        for each in self.scores:
+            table = self._with_score(table, each)
         return table
+
+    def _with_score(self, table: pa.Table, one: ScoreOf) -> pa.Table:
+        scored = self.scored(one)
+        ends = [each.interval() or (None, None) for each in scored]
+        columns = {
+            "score": [each.score for each in scored],
+            "low": [low for low, _ in ends],
+            "high": [high for _, high in ends],
+        }
+        for name, values in columns.items():
+            hundredths = [None if value is None else 100 * value for value in values]
+            table = table.append_column(f"{one.name}_{name}", pa.array(hundredths, pa.float64()))
+        return table
+
+    def scored(self, one: ScoreOf) -> list[NetPromoter]:
+        """A score, row by row."""
+        columns = (self.counts[name].to_pylist() for name in (one.part, one.less, one.whole))
+        return [
+            NetPromoter(int(part), int(whole) - int(part) - int(less), int(less))
+            for part, less, whole in zip(*columns, strict=True)
+        ]
 
     def column(self, one: RateOf) -> list[Rate]:
         """A rate, row by row."""
@@ -85,20 +123,33 @@ def report_table(project: Project, name: str, scope: Scope = EVERYTHING) -> Repo
     asked = {key: value for key, value in values.items() if re.search(rf"\${key}\b", sql)}
     with report_session(project, scope) as session:
         counts = session.arrow(sql, asked or None)
-    return ReportTable(name, counts, declared(f"{FOLDER}/{name}.sql", sql, counts.column_names))
+    path, columns = f"{FOLDER}/{name}.sql", counts.column_names
+    return ReportTable(name, counts, declared(path, sql, columns), scores(path, sql, columns))
+
+
+def scores(path: str, sql: str, columns: Sequence[str]) -> tuple[ScoreOf, ...]:
+    """The scores a report's text declares; UserFilesError where a column is not there."""
+    found = tuple(ScoreOf(*one) for one in SCORED.findall(sql))
+    for one in found:
+        _there(path, f"the score {one.name!r}", (one.part, one.less, one.whole), columns)
+    return found
 
 
 def declared(path: str, sql: str, columns: Sequence[str]) -> tuple[RateOf, ...]:
     """The rates a report's text declares; UserFilesError where a column is not there."""
     rates = tuple(RateOf(*found) for found in DECLARED.findall(sql))
     for one in rates:
-        for column in (one.part, one.whole):
-            if column not in columns:
-                raise UserFilesError(
-                    f"{path}: the rate {one.name!r} is of a column {column!r} that the query does "
-                    f"not have.\n  It has: {', '.join(columns)}."
-                )
+        _there(path, f"the rate {one.name!r}", (one.part, one.whole), columns)
     return rates
+
+
+def _there(path: str, what: str, asked: Sequence[str], columns: Sequence[str]) -> None:
+    for column in asked:
+        if column not in columns:
+            raise UserFilesError(
+                f"{path}: {what} is of a column {column!r} that the query does "
+                f"not have.\n  It has: {', '.join(columns)}."
+            )
 
 
 def _sql(project: Project, name: str) -> str:
