@@ -95,7 +95,7 @@ def promises_sql(as_of: str, zone: str) -> str:
         f"valid_until := {last_day})"
     )
     return (
-        f"SELECT customer_id, campaign, arg_max({promise}, {{at: issued_at, code: code}}) "
+        f"SELECT customer_id, campaign, arg_max({promise}, {{issued: issued_at, code: code}}) "
         f"AS promise FROM ({open_codes_sql(as_of)}) GROUP BY ALL"
     )
 

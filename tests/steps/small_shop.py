@@ -21,7 +21,7 @@ ZONE = ZoneInfo("Europe/Berlin")
 COLUMNS = {
     "customers": "customer_id,email,phone,first_name,language,city,birthday,registered_at,"
     "updated_at",
-    "orders": "order_id,customer_id,ordered_at,amount,updated_at",
+    "orders": "order_id,customer_id,ordered_at,amount,discount,promo_code,updated_at",
     "events": "event_id,customer_id,event,occurred_at,product_id,value",
     "notices": "notice_id,notice,occurred_at,product_id,value",
     "products": "product_id,name,category,price",
@@ -103,12 +103,14 @@ class Shop:
         person = {"email": f"{customer_id}@example.com", "first_name": "Ann", "language": "en"}
         self.add("customers", customer_id=customer_id, **{**person, **times, **values})
 
-    def order(self, customer_id: str, ordered_at: datetime) -> None:
-        """An order of ten euros."""
+    def order(self, customer_id: str, ordered_at: datetime, **values: Any) -> str:
+        """An order of ten euros; its id."""
         when = ordered_at.isoformat()
         order_id = f"o{len(self.rows['orders']) + 1}"
-        values = {"customer_id": customer_id, "ordered_at": when, "updated_at": when}
-        self.add("orders", order_id=order_id, amount=10, **values)
+        times = {"ordered_at": when, "updated_at": when}
+        own = {"order_id": order_id, "customer_id": customer_id, "amount": 10}
+        self.add("orders", **{**own, **times, **values})
+        return order_id
 
     def event(self, customer_id: str, event: str, when: datetime, **values: Any) -> str:
         """Something a customer did; its id."""
