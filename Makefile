@@ -16,9 +16,12 @@ help:  ## show this list
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: .venv/ready  ## install, make the demo company, do one daily run
+run: .venv/ready  ## install, make the demo company, do one daily run, live three simulated days
 	@$(BIN)/antiphon demo
 	@$(BIN)/antiphon run --at 2026-05-12T10:00+02:00
+	@echo
+	@echo "Now some days in a town of SIMULATED people, to see a report that is alive (docs/town.md):"
+	@$(BIN)/antiphon simulate --days 3
 
 test: .venv/ready  ## install and run all tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
