@@ -1,4 +1,4 @@
-"""One pass of all that comes back by itself: polled, read, matched; old requests removed."""
+"""One pass of all that comes back: polled, read, settled, matched; old requests removed."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from antiphon.collection.inbox import Parsed, expire, parse
 from antiphon.collection.matching import match_late
 from antiphon.collection.polling import poll
 from antiphon.project import Project
+from antiphon.surveys.settling import settle
 
 CHANGES = ("moved", "suppressed", "lifted", "objected", "agreed", "withdrawn", "repeated")
 
@@ -31,11 +32,12 @@ class Collected:
 
 
 def collect(project: Project) -> Collected:
-    """Polls, reads the inbox, and looks for owners of what nobody owned."""
+    """Polls, reads the inbox, settles taps on scores, looks for owners of what nobody owned."""
     polled, parsed = poll(project), parse(project)
     now = project.clock()
     counts, events = Counter[str](), Counter[str]()
     for name, count in (*polled.counts.items(), *(parsed.counts or {}).items()):
         (events if " " in name else counts)[name] += count
+    counts += settle(project, now)
     matched = match_late(project, now)
     return Collected(parsed, counts, events, matched, expire(project, now), polled.troubles)
