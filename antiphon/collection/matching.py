@@ -10,21 +10,12 @@ from antiphon.collection.consequences import CONSEQUENTIAL
 from antiphon.ledger import Addressed, Match, Response
 from antiphon.project import Project
 from antiphon.quoting import literal
-from antiphon.states import MessageState
 
 BACK = timedelta(days=30)  # a reply answers a message no older than that
 TRIED_FOR = timedelta(days=7)  # so long a response waits for its owner to become known
 TRIED_AT_ONCE = 10_000
-LEFT = frozenset(
-    {
-        MessageState.ACCEPTED,
-        MessageState.DELIVERED,
-        MessageState.BOUNCED,
-        MessageState.IN_DOUBT,
-        MessageState.SENDING,
-    }
-)
 KEYS = {"email": "email_key", "sms": "phone_key"}
+Sent = tuple[Addressed, datetime]  # a message, and when it left
 
 
 def with_messages(project: Project, responses: Sequence[Response]) -> list[Response]:
@@ -78,9 +69,9 @@ def match_late(project: Project, now: datetime) -> int:
             continue
         people = {customer for some in owners.values() for customer in some}
         earliest = min(one.occurred_at for one in mine) - BACK
-        sent = defaultdict[str, list[Addressed]](list)
-        for message in project.ledger.messages.addressed_to(people, channel, earliest):
-            sent[message.customer_id].append(message)
+        sent = defaultdict[str, list[Sent]](list)
+        for message, left_at in project.ledger.messages.left_for(people, channel, earliest):
+            sent[message.customer_id].append((message, left_at))
         for one in mine:
             match = _match(project, one, owners.get(one.address_key or "", []), sent)
             if match is not None:
@@ -107,21 +98,20 @@ def _match(
     project: Project,
     one: Response,
     owners: Sequence[str],
-    sent: Mapping[str, Sequence[Addressed]],
+    sent: Mapping[str, Sequence[Sent]],
 ) -> Match | None:
     """The last message to the address that had left by then, of the provider's request where it
     is named; else its only owner."""
     salt = project.configuration.settings.salt
     fitting = [
-        message
+        (message, left_at)
         for owner in owners
-        for message in sent.get(owner, ())
-        if message.state in LEFT
-        and (message.left_at or message.planned_at) <= one.occurred_at
+        for message, left_at in sent.get(owner, ())
+        if left_at <= one.occurred_at
         and keys.address_key(salt, message.channel, message.address or "") == one.address_key
     ]
-    named = [each for each in fitting if one.provider_id and each.provider_id == one.provider_id]
-    best = max(named or fitting, key=lambda each: each.left_at or each.planned_at, default=None)
+    named = [each for each in fitting if one.provider_id and each[0].provider_id == one.provider_id]
+    best, _ = max(named or fitting, key=lambda each: each[1], default=(None, None))
     if best is not None:
         return Match(one.response_id, best.customer_id, best.message_id, best.campaign)
     return Match(one.response_id, owners[0]) if len(owners) == 1 else None

@@ -280,14 +280,16 @@ class Messages:
             mine = messages.c.message_id.in_(listed(connection, message_ids))
             return {one.message_id: one for one in _addressed(connection, mine)}
 
-    def addressed_to(
+    def left_for(
         self, customer_ids: Collection[str], channel: str, since: datetime
-    ) -> list[Addressed]:
-        """Messages planned since then for customers by a channel, the latest first."""
+    ) -> list[tuple[Addressed, datetime]]:
+        """Messages that left, or may have, to customers by a channel since then, and when."""
+        columns = [messages.c[name] for name in Addressed._fields]
         with reading(self._engine) as connection:
             mine = messages.c.customer_id.in_(listed(connection, customer_ids))
-            recent = (messages.c.channel == channel) & (messages.c.planned_at >= since)
-            return _addressed(connection, and_(mine, recent))
+            left = (messages.c.channel == channel) & (messages.c.left_at >= since)
+            query = select(messages.c.left_at, *columns).where(mine, left)
+            return [(Addressed._make(row[1:]), row[0]) for row in connection.execute(query)]
 
     def waiting_for(self, customer_ids: Collection[str]) -> list[Addressed]:
         """Planned messages for these customers."""
@@ -340,5 +342,5 @@ class Messages:
 
 def _addressed(connection: Connection, which: ColumnElement[bool]) -> list[Addressed]:
     columns = [messages.c[name] for name in Addressed._fields]
-    query = select(*columns).where(which).order_by(messages.c.planned_at.desc())
+    query = select(*columns).where(which)
     return [Addressed._make(row) for row in connection.execute(query)]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -70,6 +71,7 @@ class Response:
 
 
 FIELDS = tuple(Response.__dataclass_fields__)
+_VALUES = attrgetter(*FIELDS[:-1])  # all but the evidence, which is written as JSON
 INSTANTS = ("occurred_at", "received_at")
 TYPES: dict[str, TypeEngine[Any]] = {"is_machine": Boolean(), **dict.fromkeys(INSTANTS, Instant())}
 # Those of entities.RESPONSES, of people we know.
@@ -111,7 +113,7 @@ class Responses:
         Consequences are not drawn here: see `collection.record`.
         """
         added = Counter[str]()
-        unique = sorted({one.response_id: one for one in rows}.items())
+        unique = sorted({one.response_id: one for one in rows}.items(), key=itemgetter(0))
         for start in range(0, len(unique), ROWS_A_TRANSACTION):
             batch = [one for _, one in unique[start : start + ROWS_A_TRANSACTION]]
             with writing(self._engine) as connection:
@@ -227,19 +229,23 @@ def _by_kind(connection: Connection, which: ColumnElement[bool]) -> dict[str, in
 
 def _insert(connection: Connection, rows: Sequence[Response], revision: int) -> None:
     """PostgreSQL gets the rows as one table; SQLite by its driver, which binds them itself."""
-    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in rows] for name in FIELDS}
-    columns["evidence"] = [as_json(one) for one in columns["evidence"]]
     if connection.dialect.name == "postgresql":
+        whole = [(*_VALUES(one), as_json(one.evidence)) for one in rows]
+        columns = dict(zip(FIELDS, map(list, zip(*whole, strict=True)), strict=True))
         connection.execute(_insert_table(), {**columns, "revision": revision})
         return
-    store = Instant().process_bind_param
-    for name in INSTANTS:
-        columns[name] = [store(one, connection.dialect) for one in columns[name]]
+    dialect, store = connection.dialect, Instant().process_bind_param
     names = ", ".join((*FIELDS, "revision"))
     marks = ", ".join("?" * (len(FIELDS) + 1))
+    bound = []
+    for one in rows:
+        number, kind, occurred_at, received_at, *rest = _VALUES(one)
+        at = store(occurred_at, dialect), store(received_at, dialect)
+        evidence = as_json(one.evidence) if one.evidence else None
+        bound.append((number, kind, *at, *rest, evidence, revision))
     connection.exec_driver_sql(
         f"INSERT INTO responses ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608
-        list(zip(*columns.values(), [revision] * len(rows), strict=True)),
+        bound,
     )
 
 

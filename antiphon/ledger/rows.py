@@ -65,8 +65,6 @@ class Addressed(NamedTuple):
     address: str | None
     state: MessageState
     provider_id: str | None
-    planned_at: datetime
-    left_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

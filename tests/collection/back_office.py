@@ -62,7 +62,7 @@ class Office:
         channel = known.get("channel", "email")
         messages, now = self.project.ledger.messages, self.clock.now
         for group in messages.due_groups(channel, now):
-            messages.claim(group, "account", 10_000, now, "test", HOUR)
+            messages.claim(group, "account", 100_000, now, "test", HOUR)
         outcomes = [
             Outcome(one, MessageState.ACCEPTED, provider_id=provider_id or f"SM{one}")
             for one in ids
