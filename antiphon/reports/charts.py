@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT = 260, 18
 MIDDLE = HEIGHT / 2
 MARGIN = 4.0
+SMALLEST = 1e-9  # less is no difference anybody would look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Scale:
         if zero:
             known.append(0.0)
         low, high = (min(known), max(known)) if known else (0.0, 1.0)
-        return cls(low, high if high > low else low + 1.0)
+        return cls(low, high if high - low > SMALLEST else low + 1.0)
 
     def x(self, value: float) -> float:
         """Where the value lies; beyond the ends at the end."""
