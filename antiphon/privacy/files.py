@@ -4,6 +4,7 @@ What was made for one reader (a rendered message, a preview) goes as a file; of 
 share (logs, the sandbox's journal, lists of tasks) only the person's part goes.
 """
 
+import csv
 import gzip
 import json
 import re
@@ -23,7 +24,8 @@ _PACKED = (".gz", ".tgz")
 _DATABASES = (".db", ".db-wal", ".db-shm", ".sqlite")
 REQUESTS = "requests.jsonl"  # of the sandbox: a text may name nobody and still be the person's
 _ONE_READER = (".eml", ".html")
-_LISTS = (".csv",)
+TASKS = "tasks"  # folder of lists for staff, a line each
+PROJECT = "config/settings.yaml"
 _LINES = (".jsonl",)
 _NOBODY = {"to": [{"email": "erased@invalid"}]}
 
@@ -38,8 +40,10 @@ class Done(StrEnum):
 
 @dataclass(frozen=True)
 class Marks:
-    """What a person is found by in bytes: words, and the ids of their messages."""
+    """What a person is found by in bytes: words, and the ids of their messages. `customer_id` is
+    looked for in cells of lists, however short it is."""
 
+    customer_id: str
     pattern: re.Pattern[bytes] | None
     message_ids: frozenset[str]
 
@@ -47,11 +51,18 @@ class Marks:
         """Whether the bytes name the person."""
         return self.pattern is not None and self.pattern.search(data) is not None
 
+    def is_in_row(self, line: bytes) -> bool:
+        """Whether a line of a list does."""
+        cells = next(csv.reader([line.decode("utf-8", "replace")]), [])
+        return self.is_in(line) or self.customer_id in cells
+
 
 def names_them(path: Path, marks: Marks) -> bool:
     """Whether a file names the person: in its bytes, packed ones too, or as their message."""
     if path.suffix in (".eml", ".txt") and path.stem in marks.message_ids:
         return True
+    if path.suffix == ".csv" and path.parent.name == TASKS:
+        return any(marks.is_in_row(line) for line in path.read_bytes().splitlines())
     if marks.pattern is None:
         return False
     if path.suffix in _PACKED:
@@ -88,7 +99,7 @@ def clean(path: Path, marks: Marks) -> Done:
     if path.suffix in _ONE_READER or is_message:
         path.unlink()
         return Done.REMOVED
-    if path.suffix in _LISTS:
+    if path.suffix == ".csv" and path.parent.name == TASKS:
         _without_lines(path, marks)
     elif path.suffix in _LINES:
         _blank_lines(path, marks)
@@ -139,7 +150,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _without_lines(path: Path, marks: Marks) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
-    _replace(path, b"".join(line for line in lines if not marks.is_in(line)))
+    _replace(path, b"".join(line for line in lines if not marks.is_in_row(line)))
 
 
 def _blank_all(path: Path, marks: Marks) -> None:

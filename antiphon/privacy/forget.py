@@ -186,7 +186,7 @@ def _whom(customer_id: str, note: Note, terms: Terms) -> Whom:
 
 
 def _marks(note: Note, terms: Terms) -> files.Marks:
-    return files.Marks(terms.pattern, frozenset(note.message_ids))
+    return files.Marks(terms.customer_id, terms.pattern, frozenset(note.message_ids))
 
 
 # ---------------------------------------------------------------- messages and addresses
