@@ -1,9 +1,11 @@
 """What follows a low score: a task for staff, once; promotion rests at once."""
 
+import fcntl
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
 from survey_world import DAY, HOUR, NOW, World
 
 from antiphon.collection.collecting import collect
@@ -82,14 +84,24 @@ def test_a_task_that_staff_took_away_does_not_come_back(world: World) -> None:
     assert world.tasks() == []
 
 
-def test_several_writers_at_once_write_each_task_once(world: World) -> None:
-    for number in range(40):
-        world.ledger.surveys.give(task(number))
-    with ThreadPoolExecutor(8) as writers:
-        list(writers.map(lambda _: write_tasks(world.project, NOW), range(16)))
-    assert sorted(one["task_id"] for one in world.tasks()) == sorted(
-        f"task-{number}" for number in range(40)
-    )
+def test_a_writer_waits_for_another_and_then_sees_its_lines(world: World) -> None:
+    first, second = task(1), task(2)
+    world.ledger.surveys.give(first)
+    write_tasks(world.project, NOW)
+    file = world.folder / "var" / "tasks" / "2026-05.csv"
+    header, line = file.read_text().splitlines()
+    world.ledger.surveys.give(second)
+    with file.open("a") as other, ThreadPoolExecutor(1) as writers:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as another process that writes just now
+        waiting = writers.submit(write_tasks, world.project, NOW)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        other.write(line.replace("task-1", "task-2") + "\n")
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_UN)
+        assert waiting.result(5) == 1
+    assert [one["task_id"] for one in world.tasks()] == ["task-1", "task-2"]
+    assert file.read_text().startswith(header)
 
 
 def test_what_begins_like_a_formula_is_text_to_a_spreadsheet(world: World) -> None:
