@@ -1,5 +1,6 @@
 """Codes through whole runs: issued, printed, budgeted, redeemed by orders, reminded of."""
 
+import csv
 import email
 import json
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from small_shop import Shop, at, campaign, make_shop
 
+from antiphon.cli import exit_code
 from antiphon.keys import code_key
 from antiphon.states import RedemptionVerdict as V
 from antiphon.steps.previewing import preview
@@ -17,7 +19,10 @@ from antiphon.steps.previewing import preview
 DAY = timedelta(days=1)
 FIRST = at("2026-05-12T10:00")
 OFFER = {"code": "unique", "prefix": "WB", "discount": "15%", "valid": "5 days"}
-PRINTED = "<p>{{ offer.discount }}: {{ offer.code }} until {{ offer.valid_until | date('day_month') }}.</p>"
+PRINTED = (
+    "<p>{{ offer.discount }}: {{ offer.code }} "
+    "until {{ offer.valid_until | date('day_month') }}.</p>"
+)
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve")
 
 
@@ -138,3 +143,56 @@ def test_a_preview_shows_a_code_that_nobody_has(shop: Shop) -> None:
     found = list(preview(shop.project(FIRST), "voucher", "ann"))
     assert "WB-2345-6789" in str(found[0].content)
     assert not {code for code in codes(shop).values() if code in code_key(str(found[0].content))}
+
+
+def command(shop: Shop, *words: str) -> int:
+    later = (FIRST + DAY).isoformat()
+    return exit_code(["--project", str(shop.root), "codes", *words, "--at", later])
+
+
+def test_tills_get_every_code_and_bring_them_back(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.daily(FIRST)
+    issued = codes(shop)
+    ledger = shop.project(FIRST).ledger
+    ledger.messages.withdraw("by a test", FIRST, campaign="voucher")
+    out = tmp_path / "codes.csv"
+    assert command(shop, "export", str(out)) == 0
+    with out.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["plain"] for line in lines} == set(issued.values())
+    assert all(code_key(line["code"]) == line["plain"] != line["code"] for line in lines)
+    first = {name: value for name, value in lines[0].items() if name not in ("code", "plain")}
+    assert first == {
+        "campaign": "voucher",
+        "discount": "15%",
+        "gift": "",
+        "valid_from": "2026-05-12",
+        "valid_until": "2026-05-17",
+        "is_unique": "true",
+        "redeemed": "false",
+        "withdrawn": "false",
+    }
+    assert not any(name in out.read_text(encoding="utf-8") for name in PEOPLE)
+
+    used = tmp_path / "used.csv"
+    (ann, own), *_ = issued.items()
+    used.write_text(f"code;receipt;discount\n{own.lower()};7;1,50\nXX;8;\n;9;\n", encoding="utf-8")
+    capsys.readouterr()
+    assert command(shop, "redeem", str(used)) == 1  # one line has no code
+    told = capsys.readouterr()
+    assert "2 uses read, 2 of them new" in told.out
+    assert "used.csv:4: 'code' is empty" in told.err
+    command(shop, "redeem", str(used))
+    assert "2 uses read, 0 of them new" in capsys.readouterr().out
+
+    assert command(shop, "show", own) == 0
+    shown = capsys.readouterr().out
+    assert f"issued to {ann} by voucher" in shown
+    assert "counted" in shown
+    wrong = own[:-1] + ("2" if own[-1] != "2" else "3")
+    assert command(shop, "show", wrong) == 1
+    assert "mistyped" in capsys.readouterr().err
+    assert command(shop) == 0
+    assert "1 use of codes that nobody issued" in capsys.readouterr().out
