@@ -340,7 +340,8 @@ def _contacts(calls: Sequence[Call]) -> str:
 def _responses(calls: Sequence[Call]) -> str:
     masks = [_by_value(calls, column, column) for column in ("campaign", "channel")]
     masks.append(_by_value(calls, "kind", "kind", unnamed=ANSWERS))
-    return _dated(calls, "responses", "occurred_at", masks)
+    mine = _dated(calls, "responses", "occurred_at", masks)
+    return f"{mine} AND NOT coalesce(is_machine, FALSE)"  # no person did it
 
 
 def _dated(calls: Sequence[Call], view: str, instant: str, masks: Sequence[str]) -> str:

@@ -185,7 +185,8 @@ def _last_answer(within: timedelta, moment: Moment) -> Fact:
     kinds = ", ".join(map(literal, ANSWERS))
     select = (
         "SELECT customer_id, max(occurred_at) AS last_answer FROM responses "
-        f"WHERE kind IN ({kinds}) AND {_between('occurred_at', moment.as_of, within)} "
+        f"WHERE kind IN ({kinds}) AND NOT coalesce(is_machine, FALSE) "
+        f"AND {_between('occurred_at', moment.as_of, within)} "
         "GROUP BY customer_id"
     )
     return Fact(select, {"last_answer": "NULL"})

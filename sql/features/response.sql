@@ -1,7 +1,7 @@
 -- What came back: answers to our messages, complaints, surveys.
 --
--- An answer is a response of kind open, click, reply, conversion or survey. A channel is that of
--- the response, where the source knows it.
+-- An answer is a response of kind open, click, reply, conversion or survey, unless a mail program
+-- did it by itself (is_machine). A channel is that of the response, where the source knows it.
 --
 -- feature days_since_response integer days nullable: days since the last answer
 -- feature days_since_response_email integer days nullable: days since the last answer to an e-mail
@@ -40,7 +40,8 @@ WITH came AS (
         occurred_at >= timezone($business_zone, ($business_day - 364)::TIMESTAMP) AS within_365d,
         CASE WHEN kind = 'survey' THEN TRY_CAST(value AS DOUBLE) END AS score
     FROM responses
-    WHERE occurred_at <= $as_of
+    WHERE NOT coalesce(is_machine, false)
+        AND occurred_at <= $as_of
         AND occurred_at < timezone($business_zone, ($business_day + 1)::TIMESTAMP)
 ), counted AS (
     SELECT

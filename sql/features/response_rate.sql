@@ -3,7 +3,8 @@
 -- The response rate is the share of the messages sent so far that got an answer: a response of kind
 -- open, click, reply, conversion or survey that names the message, or that names its campaign alone
 -- and came within 30 days of it (the last message of the campaign before the response counts).
--- Some mail programs open every message by themselves: rely on clicks where that matters.
+-- What a mail program did by itself (is_machine) is no answer. Not every one can be told: rely on
+-- clicks where that matters.
 -- The best channel is the one whose rate has the higher lower bound (Wilson, 95 %): two answers to
 -- two messages are less sure than eight to ten. Between equals it is e-mail.
 --
@@ -23,6 +24,7 @@ WITH sent AS (
     SELECT customer_id, message_id, campaign, occurred_at
     FROM responses
     WHERE kind IN ('open', 'click', 'reply', 'conversion', 'survey')
+        AND NOT coalesce(is_machine, false)
         AND occurred_at <= $as_of
         AND occurred_at < timezone($business_zone, ($business_day + 1)::TIMESTAMP)
 ), answered AS (

@@ -260,3 +260,15 @@ def test_the_best_channel_is_where_answers_are_surest(letters, email, sms, best)
     letters_on(letters, "email", *email)
     letters_on(letters, "sms", *sms)
     assert row(letters)["best_channel"] == best
+
+
+def test_what_a_mail_program_does_by_itself_is_no_answer(letters):
+    contact(letters, "mail1", 5, "email")
+    for kind in ("open", "click"):
+        response(letters, kind, 1, channel="email", message_id="mail1", is_machine=True)
+    found = row(letters)
+    assert (found["open_count_365d"], found["click_count_365d"]) == (0, 0)
+    assert (found["days_since_response"], found["answered_count"]) == (None, 0)
+    response(letters, "open", 1, channel="email", message_id="mail1", is_machine=False)
+    found = row(letters)
+    assert (found["open_count_365d"], found["answered_count"]) == (1, 1)
