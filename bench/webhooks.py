@@ -76,12 +76,12 @@ def event(number: int) -> dict[str, Any]:
     """As SendGrid tells it, 560 bytes; one in four makes no response."""
     kind = KINDS[number % len(KINDS)]
     key = _hashed(number)
-    more = {
+    tells: dict[str, dict[str, Any]] = {
         "delivered": {"response": "250 2.0.0 OK 1620000000 gsmtp", "tls": 1},
         "open": {"useragent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0)", "ip": "203.0.113.9"},
         "click": {"url": "https://b.example/cream?a=1", "useragent": "Mozilla/5.0 (iPhone)"},
         "bounce": {"reason": "552 full", "status": "5.2.2", "type": "blocked"},
-    }[kind]
+    }
     return {
         "email": f"c{number // len(KINDS)}@example.org",
         "timestamp": int(NOW.timestamp()) - number % 3600,
@@ -93,7 +93,7 @@ def event(number: int) -> dict[str, Any]:
         "antiphon_message": md5(
             str(number // len(KINDS)).encode(), usedforsecurity=False
         ).hexdigest(),
-        **more,
+        **tells[kind],
     }
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from importlib import import_module
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -14,11 +12,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.errors import LedgerError
 from antiphon.project import Project
+from antiphon.web import (
+    clicks,
+    confirmation,
+    preferences,
+    surveys,
+    tills,
+    unsubscribe,
+    webversion,
+)
 from antiphon.web.keys import WebhookKeys
 from antiphon.web.site import Site
 from antiphon.web.webhooks import Webhooks
 
-PAGES = ("unsubscribe", "preferences", "confirmation", "clicks", "webversion", "surveys", "tills")
+PARTS = (unsubscribe, preferences, confirmation, clicks, webversion, surveys, tills)
 
 
 def create_app(project: Project, keys: WebhookKeys | None = None) -> "App":
@@ -54,9 +61,8 @@ def _routes(site: Site) -> list[BaseRoute]:
         Route("/health", _health(site)),
         Route("/robots.txt", _robots),
     ]
-    for name in PAGES:
-        if find_spec(f"antiphon.web.{name}"):
-            routes += import_module(f"antiphon.web.{name}").routes(site)
+    for part in PARTS:
+        routes += part.routes(site)
     return routes
 
 

@@ -48,7 +48,7 @@ def _confirm(visit: Visit) -> Response:
         is_done=visit.is_post,
         category=CATEGORIES[visit.language].get(category, category) if category else "",
         channel=CHANNELS[visit.language].get(message.channel, message.channel),
-        preferences=site.path(Purpose.PREFERENCES, message.message_id),
+        preferences=site.beside(Purpose.PREFERENCES, message.message_id),
     )
 
 

@@ -107,9 +107,10 @@ class Site:
                 raise BadLink("expired", message.language)
         return Person(message, token)
 
-    def path(self, purpose: Purpose, message_id: str) -> str:
-        """Of another page of the same person, below `base_url`."""
-        return self.signer.url(purpose, message_id)
+    def beside(self, purpose: Purpose, message_id: str) -> str:
+        """The address of another page of the same person, from a page of theirs: relative, so that
+        any proxy may stand before us."""
+        return f"../{purpose.value}/{self.signer.token(purpose, message_id)}"
 
     def failed(self, error: LedgerError) -> None:
         """The ledger could not be asked: said in the log, and counted."""

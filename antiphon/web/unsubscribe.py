@@ -44,7 +44,7 @@ def _unsubscribe(visit: Visit) -> Response:
         is_done=visit.is_post,
         category=CATEGORIES[visit.language].get(message.category, message.category),
         channel=CHANNELS[visit.language].get(message.channel, message.channel),
-        preferences=site.path(Purpose.PREFERENCES, message.message_id),
+        preferences=site.beside(Purpose.PREFERENCES, message.message_id),
     )
 
 

@@ -39,6 +39,8 @@ def test_a_person_unsubscribes_by_one_tap(scene: Scene, page: Page):
         page.click("button")
         page.wait_for_text(WORDS["en"]["unsubscribed"])
         assert fits(page, "unsubscribed")
+        page.click('a[href^="../p/"]')
+        page.wait_for_text(WORDS["en"]["preferences"])
     assert scene.message(waiting).state is MessageState.WITHDRAWN
 
 
