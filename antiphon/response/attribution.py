@@ -16,6 +16,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from antiphon.keys import code_key_sql
+
 ORDER, CODE, SURVEY = "order", "code", "survey"
 LEFT = ("accepted", "delivered", "bounced", "in_doubt")
 WAITING = ("planned", "sending")
@@ -69,9 +71,11 @@ def conversions_sql(counted: Collection[Counted], as_of: datetime, *, has_return
     null and shared_amount zero. `as_of`: what happened later is not known yet. `has_returns`:
     whether there are orders with a negative amount.
     """
-    branches = [_facts(one) for one in sorted(counted, key=lambda o: (o.event, o.category))]
-    if not branches:
+    if not counted:
         return f"SELECT {_NOTHING} WHERE false"
+    has_codes = Counted(CODE) in counted
+    plain = (set(counted) - {Counted(CODE)}) | ({Counted(ORDER)} if has_codes else set())
+    branches = [_facts(one) for one in sorted(plain, key=lambda one: (one.event, one.category))]
     together = "\n    UNION ALL ".join(branches)
     moment = f"TIMESTAMPTZ '{as_of.isoformat()}'"
     return f"""
@@ -79,11 +83,12 @@ WITH facts AS MATERIALIZED (
     SELECT * FROM ({together})
     WHERE done_at <= {moment}
 ), {_RETURNED if has_returns else _NONE_RETURNED}
+, {_coded(moment) if has_codes else "happened AS (SELECT * FROM bought)"}
 , credited AS (
     SELECT
         o.message_id, o.campaign, o.customer_id, f.fact_id, f.done_at AS converted_at, f.amount,
         f.event, o.contact_at, o.is_sent
-    FROM every_occurrence AS o JOIN bought AS f
+    FROM every_occurrence AS o JOIN happened AS f
         ON f.customer_id = o.customer_id
         AND f.event = o.goal
         AND f.category = o.goal_category
@@ -135,12 +140,6 @@ def _facts(one: Counted) -> str:
             "SELECT customer_id, order_id AS fact_id, ordered_at AS done_at, amount, "
             f"{kind}, {_COLUMNS} FROM orders WHERE {_VALID}"
         )
-    if one.event == CODE:
-        return (
-            "SELECT customer_id, response_id AS fact_id, occurred_at AS done_at, "
-            f"0::DECIMAL(18, 4) AS amount, {kind}, campaign, message_id FROM responses "
-            "WHERE kind = 'redemption'"
-        )
     if one.event == SURVEY:  # several questions of one message are one answer
         return (
             "SELECT customer_id, coalesce(message_id, min(response_id)) AS fact_id, "
@@ -153,6 +152,36 @@ def _facts(one: Counted) -> str:
         "SELECT customer_id, event_id AS fact_id, occurred_at AS done_at, "
         f"0::DECIMAL(18, 4) AS amount, {kind}, {_COLUMNS} FROM events WHERE event = '{event}'"
     )
+
+
+def _coded(moment: str) -> str:
+    """Codes used, with what was paid in the end for the order they were used in: the nearest of a
+    day that bears the code. One that was given back in full takes its code with it; a till may
+    tell of a code whose order no source brings."""
+    return f"""used AS (
+    SELECT
+        r.response_id, any_value(r.customer_id) AS customer_id,
+        any_value(r.occurred_at) AS occurred_at, any_value(r.campaign) AS campaign,
+        any_value(r.message_id) AS message_id,
+        arg_min(o.order_id, abs(epoch_us(o.ordered_at) - epoch_us(r.occurred_at))) AS order_id
+    FROM responses AS r LEFT JOIN orders AS o
+        ON o.customer_id = r.customer_id
+        AND {code_key_sql("o.promo_code")} = r.value
+        AND o.ordered_at BETWEEN r.occurred_at - INTERVAL 1 DAY AND r.occurred_at + INTERVAL 1 DAY
+        AND o.amount >= 0
+    WHERE r.kind = 'redemption' AND r.occurred_at <= {moment}
+    GROUP BY r.response_id
+), happened AS (
+    SELECT * FROM bought
+    UNION ALL BY NAME
+    SELECT
+        u.customer_id, u.response_id AS fact_id, u.occurred_at AS done_at,
+        coalesce(b.amount, 0)::DECIMAL(18, 4) AS amount, '{CODE}' AS event, '' AS category,
+        u.campaign, u.message_id
+    FROM used AS u LEFT JOIN bought AS b
+        ON b.fact_id = u.order_id AND b.event = '{ORDER}' AND b.category = ''
+    WHERE u.order_id IS NULL OR b.fact_id IS NOT NULL
+)"""
 
 
 def _orders_of_category(kind: str, category: str) -> str:

@@ -154,6 +154,19 @@ def test_events_codes_and_surveys_are_goals_too(world: World) -> None:
     assert rows == [("m1", "e1"), ("m2", "response-0"), ("m3", "m3")]
 
 
+def test_a_code_brings_what_was_paid_for_its_order(world: World) -> None:
+    world.campaign("spring", {"event": "code", "within": "14 days"})
+    world.message("m", "c1", 0)
+    world.order("o1", "c1", 1, "40", promo_code="wb-7k2 m")
+    world.order("o2", "c1", 1.5, "99")
+    world.order("theirs", "c2", 1, "70", promo_code="WB7K2M")
+    for days in (1, 3):  # the second told by a till, its order in no source
+        world.response("redemption", "m", days, value="WB7K2M", campaign="spring")
+    assert found(world, "fact_id", "amount") == [("response-0", 40), ("response-1", 0)]
+    world.order("back", "c1", 20, "-40")
+    assert found(world, "fact_id", "amount") == [("response-1", 0)]
+
+
 def test_an_occurrence_is_told_by_its_latest_attempt(world: World) -> None:
     world.message("m1", "c1", 0, occurrence_key="k", state="refused")
     world.message("m2", "c1", 1, occurrence_key="k", attempt=2)
