@@ -7,10 +7,11 @@ from datetime import date
 from itertools import repeat
 
 from antiphon.audience.triggers import ORDER
-from antiphon.campaigns.models import ChainStart, Offer, Trigger
+from antiphon.campaigns.models import Campaign, ChainStart, Offer, Trigger
 from antiphon.campaigns.touches import Touch
 from antiphon.entities import ColumnType
 from antiphon.message.codes import shown
+from antiphon.message.links import FIELDS
 from antiphon.message.offers import cell_names, filled, filled_sql, is_filled
 from antiphon.message.values import NO_CELL, OCCASION_FIELDS, OFFER_FIELDS, encode
 from antiphon.quoting import literal, quoted
@@ -28,10 +29,12 @@ class Given:
     offer: frozenset[str] = frozenset(OFFER_FIELDS)
     occasion: frozenset[str] = frozenset(OCCASION_FIELDS)
     cell: frozenset[str] | None = None
+    links: frozenset[str] = frozenset(FIELDS)
 
 
 def given_by(touch: Touch, crosses: Mapping[str, Collection[str]]) -> Given:
-    """What `offer`, `occasion` and `cell` have in its templates; `crosses`: their dimensions."""
+    """What `offer`, `occasion`, `cell` and `links` have in its templates; `crosses`: their
+    dimensions."""
     campaign = touch.campaign
     offer = campaign.offer
     promised: dict[str, object] = {}
@@ -50,7 +53,13 @@ def given_by(touch: Touch, crosses: Mapping[str, Collection[str]]) -> Given:
         frozenset(name for name, value in promised.items() if value is not None),
         frozenset(occasion if touch.is_occasional else ()),
         cell_names(campaign, crosses),
+        frozenset(FIELDS) - {name for name, leads in _leads(campaign).items() if not leads},
     )
+
+
+def _leads(campaign: Campaign) -> dict[str, bool]:
+    """Links of which only the campaign tells whether they lead anywhere."""
+    return {"survey": bool(campaign.survey), "confirm": bool(campaign.confirms)}
 
 
 def _brings_detail(start: Trigger | ChainStart) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from antiphon.entities import ColumnType
-from antiphon.message.links import FIELDS
 from antiphon.message.packing import Given
 from antiphon.message.shapes import Fields, Leaf, Value
 from antiphon.message.values import CAMPAIGN_FIELDS, OCCASION_FIELDS, OFFER_FIELDS
@@ -35,6 +34,6 @@ def roots_of(
         else fields("cell", dict.fromkeys(given.cell, text)),
         "offer": fields("offer", {n: OFFER_FIELDS[n] for n in given.offer}),
         "occasion": fields("occasion", {n: OCCASION_FIELDS[n] for n in given.occasion}),
-        "links": fields("links", dict.fromkeys(FIELDS, text)),
+        "links": fields("links", dict.fromkeys(given.links, text)),
         "company": fields("company", dict.fromkeys(company, text)),
     }

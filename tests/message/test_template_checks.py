@@ -42,6 +42,8 @@ def test_a_footer_that_a_block_takes_away_is_asked_for(complaints):
         ("{{ custmer.first_name }}", "Did you mean 'customer'?"),
         ("{{ company.phone }}", "unknown name 'company.phone'"),
         ("{{ offer.code }}", "This campaign has no offer."),
+        ("{{ links.survey }}", "unknown name 'links.survey'"),
+        ("{{ links.confirm }}", "unknown name 'links.confirm'"),
         ("{{ customer.first_name | uper }}", "Did you mean 'upper'?"),
         ("{{ 1 if customer.first_name is definde else 2 }}", "unknown test 'definde'"),
         ("{% if customer.first_name %}", "Unexpected end of template"),
