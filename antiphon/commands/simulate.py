@@ -60,7 +60,7 @@ def simulate(
 
 
 def _tell(town: "Town") -> None:
-    from antiphon.town.truth import SHOWN, response_rows, responses, worths  # noqa: PLC0415
+    from antiphon.town.truth import SHOWN, promoters, response_rows, responses, worths  # noqa: PLC0415
 
     found = responses(town)
     title = "SIMULATED. What came back of messages: as measured (95% interval), and the truth"
@@ -83,6 +83,9 @@ def _tell(town: "Town") -> None:
     told = [one for one in found if one.measured.whole]
     hold = sum(one.holds for one in told)
     click.echo(f"{hold:,} of {len(told):,} intervals of rates hold the truth (expected: 95%).")
+    score, truly = promoters(town)
+    if score.answers:
+        click.echo(f"Net Promoter Score of its surveys: {score}; truly {100 * truly:+.0f}.")
     if town.post.refused:
         click.echo(f"{town.post.refused:,} reports were refused by the web server.")
     at = f"{town.clock():%Y-%m-%dT%H:%M+00:00}"

@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from antiphon.collection.inbox import parse
 from antiphon.demo import AS_OF
 from antiphon.ledger import Message
+from antiphon.message.links import Purpose
 from antiphon.project import Project, open_project
 from antiphon.providers.sandbox import URL_FROM
 from antiphon.sandbox.server import running
+from antiphon.steps.composing import signer_of
 from antiphon.steps.daily import run_daily
 from antiphon.steps.dispatch import dispatch_due
+from antiphon.steps.responding import collect_responses
 from antiphon.town.behaviour import Behaviour
 from antiphon.town.chances import of_names
 from antiphon.town.clock import TownClock
@@ -33,6 +36,7 @@ from antiphon.town.shop import Order, Shop, Sold
 BEGINS = 10  # o'clock: the daily run
 STEPS = (13, 17, 21)  # o'clock
 LAST = (9, 30)  # of the next morning: the shop's export before the run
+QUIET = timedelta(minutes=15)  # after the last tap on a score it counts
 RETURN_DAYS = 6  # within which orders come back
 
 
@@ -77,6 +81,8 @@ class Town:
         """Bring the last day's orders and answers into the lake, where reports find them."""
         self.clock.move(self.clock.at(self.clock.day, BEGINS))
         self._happen()
+        self.clock.move(self.clock() + QUIET)
+        collect_responses(self.root, self.clock)
         run_daily(self.root, self.clock, dry_run=True)
 
     def _day(self) -> DayDone:
@@ -123,7 +129,9 @@ class Town:
             lately = self.people.lately(message.customer_id, now, self.behaviour.fatigue.within)
             letter, customer = by_id[message.message_id], message.customer_id
             code = _code(project, message)
-            found.append(Sent(letter, customer, message.campaign, now, effect, lately, code))
+            asks = project.configuration.campaigns[message.campaign].survey is not None
+            sent = Sent(letter, customer, message.campaign, now, effect, lately, code, asks)
+            found.append(sent)
         return found
 
     def _happen(self) -> None:
@@ -138,11 +146,22 @@ class Town:
         for one in due:
             if one.deed is Deed.UNSUBSCRIBE and one.letter is not None:
                 self.post.unsubscribe(one.letter)
-        parse(self.project)
+            if one.deed is Deed.ANSWER and one.letter is not None:
+                self._answer(one, one.letter)
+        collect_responses(self.root, self.clock)
         self.reported += len(told)
         sold = self.shop.sell([one.order for one in due if one.order is not None])
         self.shop.take_back([(one.sold, one.at) for one in due if one.sold is not None])
         self._let_return(sold)
+
+    def _answer(self, due: Due, letter: Letter) -> None:
+        """A tap on a score in the message; some send the page's form as well."""
+        project = self.project
+        link = signer_of(project).url(Purpose.SURVEY, letter.message_id)
+        campaign = project.configuration.campaigns[self.sent[letter.message_id].campaign]
+        survey = project.configuration.surveys[campaign.survey or ""]
+        form = {survey.first: str(due.score)} if due.is_submitted else {}
+        self.post.answer(urlsplit(link).path, due.score, form)
 
     def _let_return(self, sold: list[Sold]) -> None:
         """Some of what was sold comes back."""

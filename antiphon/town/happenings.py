@@ -33,6 +33,7 @@ class Deed(StrEnum):
 
     REPORT = "report"  # a provider tells something
     UNSUBSCRIBE = "unsubscribe"  # one click in the mail program
+    ANSWER = "answer"  # of a survey, on its page
     ORDER = "order"
     RETURN = "return"  # an order is given back
 
@@ -47,6 +48,8 @@ class Due:
     happening: Happening | None = None
     order: Order | None = None
     sold: Sold | None = None
+    score: int = 0
+    is_submitted: bool = False
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Sent:
     effect: float
     lately: int
     code: str = ""
+    asks: bool = False
 
 
 def reactions_to(behaviour: Behaviour, seed: int, sent: Sequence[Sent]) -> Reactions:
@@ -89,6 +93,7 @@ def reactions_to(behaviour: Behaviour, seed: int, sent: Sequence[Sent]) -> React
         effect=np.array([one.effect for one in sent], np.float64),
         lately=np.array([one.lately for one in sent], np.float64),
         is_email=np.array([one.letter.is_email for one in sent], np.bool_),
+        asks=np.array([one.asks for one in sent], np.bool_),
     )
 
 
@@ -127,6 +132,10 @@ def follow(sent: Sent, reactions: Reactions, place: int) -> list[Due]:
             tell(seconds, "spamreport")
         if (seconds := reactions.opts_out[place]) == seconds:
             found.append(Due(at + timedelta(seconds=seconds), Deed.UNSUBSCRIBE, letter))
+    if (seconds := reactions.answers[place]) == seconds:
+        moment, score = at + timedelta(seconds=float(seconds)), int(reactions.scores[place])
+        submits = bool(reactions.submits[place])
+        found.append(Due(moment, Deed.ANSWER, letter, score=score, is_submitted=submits))
     if (seconds := reactions.orders[place]) == seconds:
         moment = at + timedelta(seconds=float(seconds))
         code = sent.code if reactions.uses_code[place] else ""

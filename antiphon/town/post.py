@@ -85,6 +85,12 @@ class Post:
         if path := one_click(letter):
             self.refused += self._receiver.unsubscribe(path) != 200
 
+    def answer(self, path: str, score: int, form: Mapping[str, str]) -> None:
+        """A survey: the tap in the message, then the page's form, where there is one."""
+        self.refused += self._receiver.visit(f"{path}/{score}") != 200
+        if form:
+            self.refused += self._receiver.submit(path, form) != 200
+
     def _post_events(self, told: Sequence[Report]) -> None:
         events = [
             reports.email_event(

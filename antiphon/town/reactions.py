@@ -4,12 +4,15 @@ The days of a town and the trials of many seeds (trial.py) ask the same function
 """
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
+import numpy.typing as npt
 
 from antiphon.town.behaviour import Behaviour, Fatigue
 from antiphon.town.chances import Bools, Chances, Floats
 
+Ints = npt.NDArray[np.int64]
 DAY = 86_400.0  # seconds
 HOUR = 3_600.0
 
@@ -31,6 +34,9 @@ class Reactions:
     complains: Floats
     orders: Floats
     uses_code: Bools
+    answers: Floats  # of a survey, where the message asks
+    scores: Ints  # 0–10, of who answers
+    submits: Bools  # the page's button too; else the tap in the message alone
 
 
 def kept(fatigue: Fatigue, lately: Floats) -> Floats:
@@ -41,10 +47,17 @@ def kept(fatigue: Fatigue, lately: Floats) -> Floats:
 
 
 def react(
-    behaviour: Behaviour, chance: Chances, *, effect: Floats, lately: Floats, is_email: Bools
+    behaviour: Behaviour,
+    chance: Chances,
+    *,
+    effect: Floats,
+    lately: Floats,
+    is_email: Bools,
+    asks: Bools | None = None,
 ) -> Reactions:
     """What becomes of messages. `effect`: the share who order because of it, for each message;
-    `lately`: how many messages the person got within the fatigue's time before."""
+    `lately`: how many messages the person got within the fatigue's time before; `asks`: which have
+    a survey (absent: none)."""
     delivery, reading, leaving = behaviour.delivery, behaviour.reading, behaviour.leaving
     interest = kept(behaviour.fatigue, lately)
     fate = chance("fate")
@@ -55,6 +68,8 @@ def react(
     opens = arrives & is_email & (chance("open") < reading.open * interest)
     clicks = opens & (chance("click") < reading.click)
     leaves = np.minimum(leaving.opt_out * (2 - interest) ** 2, 1.0)
+    asked = np.zeros_like(arrives) if asks is None else asks
+    answers = arrives & asked & (chance("answer") < behaviour.surveys.share * interest)
     orders = arrives & (chance("order") < effect * interest)
     opened = _exponential(chance("open when"), 5 * HOUR, 3 * DAY)
     ordered = _exponential(
@@ -73,6 +88,9 @@ def react(
         complains=_when(arrives & is_email & (chance("complain") < leaving.complaint), opened + 30),
         orders=_when(orders, ordered),
         uses_code=chance("code") < behaviour.shopping.code,
+        answers=_when(answers, opened + 40),
+        scores=np.searchsorted(_scores(behaviour.surveys.satisfied), chance("score")),
+        submits=chance("submit") < 0.5,
     )
 
 
@@ -87,6 +105,19 @@ def caused_within(behaviour: Behaviour, seconds: float) -> float:
     soon = behaviour.shopping.soon.total_seconds()
     latest = behaviour.shopping.latest.total_seconds()
     return float(-np.expm1(-min(seconds, latest) / soon) / -np.expm1(-latest / soon))
+
+
+def true_score(behaviour: Behaviour) -> float:
+    """The Net Promoter Score of those who answer: share of 9–10 less share of 0–6."""
+    below = _scores(behaviour.surveys.satisfied)
+    return float((1 - below[8]) - below[6])
+
+
+def _scores(satisfied: float) -> Floats:
+    """The probabilities of a score of at most 0, 1, … 10: of ten chances to satisfy somebody."""
+    each = [comb(10, k) * satisfied**k * (1 - satisfied) ** (10 - k) for k in range(11)]
+    below: Floats = np.minimum(np.cumsum(each), 1.0)
+    return below
 
 
 def _exponential(chance: Floats, mean: float, latest: float) -> Floats:

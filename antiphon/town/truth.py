@@ -9,11 +9,12 @@ import numpy as np
 
 from antiphon.reports.lifts import CampaignLift, lifts
 from antiphon.reports.rates import report_table
+from antiphon.response.nps import DETRACTORS_UP_TO, PROMOTERS_FROM, NetPromoter
 from antiphon.response.rates import Rate
-from antiphon.states import MessageState
+from antiphon.states import MessageState, ResponseKind
 from antiphon.town.days import Town
 from antiphon.town.happenings import Sent
-from antiphon.town.reactions import arrival_share, caused_within, kept
+from antiphon.town.reactions import arrival_share, caused_within, kept, true_score
 
 CONTROL_ARMS = ("control", "universal_control")
 YEAR = timedelta(days=365.25)
@@ -93,6 +94,19 @@ def _expected(town: Town, sent: Sent, name: str) -> float:
         "clicked": behaviour.reading.open * interest * behaviour.reading.click,
     }
     return arrives * shares[name]
+
+
+def promoters(town: Town) -> tuple[NetPromoter, float]:
+    """The Net Promoter Score of all surveys answered in the town, and the true one."""
+    ledger, scores = town.project.ledger, []
+    for sent in town.sent.values():
+        if sent.asks:
+            told = ledger.responses.of_message(sent.letter.message_id)
+            given = [one.value for one in told if one.kind == ResponseKind.SURVEY]
+            scores += [int(value) for value in given[-1:] if value is not None]
+    high = sum(score >= PROMOTERS_FROM for score in scores)
+    low = sum(score <= DETRACTORS_UP_TO for score in scores)
+    return NetPromoter(high, len(scores) - high - low, low), true_score(town.behaviour)
 
 
 def worths(town: Town) -> list[Worth]:

@@ -12,10 +12,10 @@ from small_town import files_with
 from antiphon.errors import ConfigError, UserFilesError
 from antiphon.reports.rates import report_table
 from antiphon.states import MessageState, ResponseKind
-from antiphon.town.days import Town, inhabited
+from antiphon.town.days import QUIET, Town, inhabited
 from antiphon.town.founding import FILE, found, is_town
 from antiphon.town.happenings import reactions_to
-from antiphon.town.truth import responses, worths
+from antiphon.town.truth import promoters, responses, worths
 
 LETTER = """
 campaign: everybody
@@ -27,6 +27,7 @@ audience: {where: email_reachable}
 repeat_after: 1 day
 channels: [email]
 tags: [letter]
+survey: purchase
 message: letter
 control: 30%
 goal: {event: order, within: 1 day}
@@ -38,6 +39,7 @@ shopping: {rate: 6, soon: 6 hours, returned: 20%, code: 50%}
 delivery: {bounce: 5%, soft_bounce: 3%, undelivered: 10%}
 reading: {open: 60%, machine_open: 30%, click: 50%, reply: 5%}
 leaving: {opt_out: 4%, complaint: 2%}
+surveys: {share: 30%, satisfied: 70%}
 effects: {everybody: {regular: 30%, occasional: 30%, gone: 30%}}
 """
 DAYS, SEED = 2, 5
@@ -66,7 +68,7 @@ def test_every_report_was_taken_and_read(town: Town) -> None:
 def test_the_report_counts_what_people_did_with_each_campaigns_messages(town: Town) -> None:
     sent = list(town.sent.values())
     happened = reactions_to(town.behaviour, town.seed, sent)
-    now = town.clock()
+    now = town.clock() - QUIET  # the last quarter of an hour nobody did anything
     truth: dict[str, Counter[str]] = {}
     for place, one in enumerate(sent):
         age = (now - one.at).total_seconds()
@@ -131,6 +133,22 @@ def test_who_bounced_complained_or_left_is_not_written_to_again(town: Town) -> N
             and message.category != "service"
         ]
         assert later == []
+
+
+def test_surveys_are_answered_by_a_tap_and_the_score_that_was_meant_is_counted(town: Town) -> None:
+    sent = [one for one in town.sent.values() if one.asks]
+    happened = reactions_to(town.behaviour, town.seed, sent)
+    meant = [
+        int(happened.scores[place])
+        for place, one in enumerate(sent)
+        if happened.answers[place] <= (town.clock() - QUIET - one.at).total_seconds()
+    ]
+    score, truly = promoters(town)
+    assert score.answers == len(meant) > 10
+    assert score.promoters == sum(one >= 9 for one in meant)
+    assert score.detractors == sum(one <= 6 for one in meant)
+    low, high = score.interval() or (0, 0)
+    assert low < truly < high
 
 
 def test_the_truth_about_a_campaign_stands_beside_its_measure(town: Town) -> None:
