@@ -33,12 +33,13 @@ def serve(root: Path | None, host: str, port: int, parse: bool) -> int:
     Examples: antiphon serve, antiphon serve --host 0.0.0.0 --port 8443 --no-parse
     """
     from antiphon.web.app import create_app  # noqa: PLC0415
+    from antiphon.web.keys import missing  # noqa: PLC0415
     from antiphon.web.server import serve as run  # noqa: PLC0415
 
     project = glanced(root)
     app = create_app(project)
-    for line in app.site.warnings():
-        click.echo(line, err=True)
+    for line in missing(project, app.site.keys):
+        click.echo(f"{line[0].upper()}{line[1:]}.", err=True)
     run(app, host, port, parse=_parser(app) if parse else None, ready=_say(app))
     click.echo("Ended.")
     return ExitCode.DONE

@@ -53,6 +53,7 @@ class Doctor:
             self._accounts,
             self._domain,
             self._links,
+            self._webhooks,
             self._clock,
             self._disk,
             self._database,
@@ -171,6 +172,17 @@ class Doctor:
         found, time = machine.look_at_address("links", str(address))
         self._times.extend([time] if time else [])
         yield found
+
+    def _webhooks(self) -> Iterator[Finding]:
+        if not self._is_live:
+            return
+        from antiphon.web.keys import keys_of, missing  # noqa: PLC0415 - slow to import
+
+        lacking = missing(self.project, keys_of(self.project))
+        for found in lacking:
+            yield Finding("webhooks", Level.WARNING, found, "docs/web.md says where it is shown.")
+        if not lacking:
+            yield Finding("webhooks", Level.OK, "signatures of our providers can be checked")
 
     def _reaches_people(self, *channels: str) -> bool:
         settings = self.project.configuration.settings

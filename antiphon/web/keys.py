@@ -45,6 +45,27 @@ def keys_of(project: Project) -> WebhookKeys:
         ) from None
 
 
+def missing(project: Project, keys: WebhookKeys) -> list[str]:
+    """What will be refused for want of a key, of the providers that the project uses."""
+    settings = project.configuration.settings
+    used = {
+        registry.account(settings, name).uses or name
+        for name in (*settings.providers.email, *settings.providers.sms)
+    }
+    said = []
+    if not keys.events and used & {"sendgrid", "sandbox"}:
+        said.append(
+            "events of SendGrid are refused, as their signatures cannot be checked: "
+            f"{settings.web.sendgrid_key_from} is not set"
+        )
+    if not keys.forms and used & {"twilio", "sandbox"}:
+        said.append(
+            "callbacks of Twilio are refused, as their signatures cannot be checked: neither its "
+            f"auth token nor {settings.web.twilio_key_from} is set"
+        )
+    return said
+
+
 def _several(keys: str | None) -> list[str]:
     return [key.strip() for key in (keys or "").split(",") if key.strip()]
 

@@ -117,18 +117,6 @@ class Site:
         log.warning("%s", error)
         self.counts.add("web: the ledger failed")
 
-    def warnings(self) -> list[str]:
-        """What will be refused for want of keys, for whoever starts the server."""
-        settings = self.project.configuration.settings
-        said = []
-        if not self.keys.events:
-            said.append(
-                f"Events of SendGrid are refused: {settings.web.sendgrid_key_from} is not set."
-            )
-        if not self.keys.forms:
-            said.append("Callbacks of Twilio are refused: TWILIO_AUTH_TOKEN is not set.")
-        return said
-
     def flush(self) -> None:
         """Write down what was counted."""
         day = self.now().date()

@@ -5,12 +5,15 @@ from datetime import timedelta
 import httpx
 import orjson
 import pytest
+import web_scene
 from web_scene import BASE, DAY, NOW, Scene, sha256_signature
 
 from antiphon.collection.inbox import parse
-from antiphon.errors import LedgerError
+from antiphon.errors import LedgerError, UserFilesError
 from antiphon.message.links import Purpose
 from antiphon.response.sources import Source
+from antiphon.web.app import create_app
+from antiphon.web.keys import keys_of, missing
 from antiphon.web.webhooks import (
     EVENTS_PATH,
     FORM_SETTINGS,
@@ -23,6 +26,10 @@ from antiphon.web.webhooks import (
 )
 
 BODY = b'[{"event":"open","sg_event_id":"e1","timestamp":1}]\r\n'
+KEY = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+"
+    "2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+)
 FORM = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+491701234567", "Empty": ""}
 
 
@@ -257,8 +264,6 @@ def test_what_a_proxy_makes_of_the_address_does_not_matter(scene: Scene):
 
 def test_a_public_address_below_a_path_is_served_with_and_without_it(tmp_path, monkeypatch):
     monkeypatch.setattr("web_scene.BASE", f"{BASE}/talk")
-    import web_scene
-
     settings = {**web_scene.SETTINGS, "links": {"base_url": f"{BASE}/talk"}}
     monkeypatch.setattr(web_scene, "SETTINGS", settings)
     scene = Scene.at(tmp_path)
@@ -268,13 +273,42 @@ def test_a_public_address_below_a_path_is_served_with_and_without_it(tmp_path, m
 
 
 def test_nothing_is_taken_without_a_key(tmp_path):
-    from antiphon.web.app import create_app
-
     scene = Scene.at(tmp_path)
     scene.app = create_app(scene.project)
     answered = scene.ask(scene.signed(BODY), scene.texted(STATUS_PATH, FORM))
     assert [one.status_code for one in answered] == [403, 403]
-    assert len(scene.app.site.warnings()) == 2
+
+
+@pytest.mark.parametrize(
+    ("accounts", "variables", "lacking"),
+    [
+        ({"email": "local", "sms": "local"}, {}, []),
+        ({"email": "sendgrid", "sms": "twilio"}, {}, ["SENDGRID_WEBHOOK_KEY", "auth token"]),
+        ({"email": "sendgrid", "sms": "local"}, {"SENDGRID_WEBHOOK_KEY": KEY}, []),
+        ({"email": "local", "sms": "twilio"}, {"TWILIO_AUTH_TOKEN": "12345"}, []),
+        ({"email": "local", "sms": "twilio"}, {"TWILIO_WEBHOOK_KEY": "12345"}, []),
+        ({"email": "sandbox", "sms": "sandbox"}, {}, []),  # its keys are known
+    ],
+)
+def test_keys_come_from_the_environment_and_what_lacks_is_told(
+    tmp_path, monkeypatch, accounts, variables, lacking
+):
+    monkeypatch.setitem(web_scene.SETTINGS, "providers", accounts)
+    for name in ("SENDGRID_WEBHOOK_KEY", "TWILIO_AUTH_TOKEN", "TWILIO_WEBHOOK_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    project = Scene.at(tmp_path).project
+    said = missing(project, keys_of(project))
+    assert len(said) == len(lacking)
+    assert all(word in line for word, line in zip(lacking, said, strict=True))
+
+
+def test_a_key_that_is_none_is_named_and_not_printed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SENDGRID_WEBHOOK_KEY", "SG.a-secret-of-another-kind")
+    with pytest.raises(UserFilesError, match="SENDGRID_WEBHOOK_KEY") as error:
+        keys_of(Scene.at(tmp_path).project)
+    assert "secret" not in str(error.value)
 
 
 def test_counts_survive_a_ledger_that_is_away(scene: Scene):
