@@ -16,7 +16,7 @@ from antiphon.reports.lifts import ALL_ARMS, CampaignLift, lifts
 from antiphon.reports.ran import RunStory, run_story, step_seconds
 from antiphon.reports.rates import BY, ReportTable, report_table
 from antiphon.reports.session import Scope
-from antiphon.response.verdicts import Finding, figures, per_thousand
+from antiphon.response.verdicts import Finding, figures
 
 FOLDER = Path(__file__).parent / "pages"
 DAYS = 30  # messages of so many business days make the rates
@@ -155,8 +155,7 @@ def _lift(found: list[CampaignLift], currency: str) -> dict[str, Any]:
     lines = [
         {
             "one": one,
-            "words": figures(one.rate) if one.rate else None,
-            "money": figures(one.money, per_thousand(currency)) if one.money else None,
+            "difference": _difference(one),
             "chart": charts.interval(
                 scale,
                 low,
@@ -167,4 +166,16 @@ def _lift(found: list[CampaignLift], currency: str) -> dict[str, Any]:
         }
         for one, low, high in shown
     ]
-    return {"lines": lines, "axis": charts.axis(scale, percent=True), "currency": currency}
+    axis = charts.axis(scale, percent=True) if widths else ""
+    return {"lines": lines, "axis": axis, "currency": currency}
+
+
+def _difference(one: CampaignLift) -> str:
+    """What the verdict leaves out: the difference so far where none is shown, its p-value."""
+    if one.rate is None:
+        return ""
+    difference, interval, always = figures(one.rate)
+    if one.verdict.finding is Finding.EFFECT:
+        return f"p {one.rate.p_value:.2g}"
+    told = always if one.verdict.finding is Finding.TOO_EARLY else interval
+    return f"So far {difference} points, {told}"

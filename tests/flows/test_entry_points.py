@@ -1,5 +1,6 @@
 """prefect.yaml, the flows it names and the tasks within them; no server is started here."""
 
+import logging
 import re
 from datetime import date, datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_the_flow_calls_the_steps_of_the_daily_run_in_their_order(
 ) -> None:
     """The flow is read, not run: what it calls with the run's id, in the order it is written."""
     source = Path(flows.daily.__file__).read_text(encoding="utf-8")
-    body = source.partition("as run_id:")[2]
+    body = source.partition("as run_id:")[2].partition("except RunBusy")[0]
     called = re.findall(r"^( +)(\w+)\(run_id\)$", body, re.MULTILINE)
     indent = min(len(spaces) for spaces, _ in called)
     names = [name for spaces, name in called if not dry_run or len(spaces) == indent]
@@ -66,6 +67,22 @@ def test_the_flow_calls_the_steps_of_the_daily_run_in_their_order(
         assert task.fn.__name__ == "do"
         assert task.cache_policy == NO_CACHE
         assert (task.retries, task.retry_delay_seconds) == (3, [5, 20, 60])
+
+
+def test_the_page_is_written_when_the_run_is_over_and_never_from_a_cache() -> None:
+    source = Path(flows.daily.__file__).read_text(encoding="utf-8")
+    assert "    page(run_id)\n" in source.partition("except RunBusy")[2]
+    assert flows.daily.page.cache_policy == NO_CACHE
+    assert not flows.daily.page.retries
+
+
+def test_a_page_that_cannot_be_written_does_a_run_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ANTIPHON_ROOT", str(make_project(tmp_path / "shop", 100)))
+    monkeypatch.setattr(logging.getLogger("antiphon"), "propagate", True)
+    flows.daily.page.fn("2026-05-12-daily-9")
+    assert "the page of the run could not be written: there is no run" in caplog.text
 
 
 @pytest.fixture

@@ -89,6 +89,9 @@ def test_a_run_is_quiet_offline_and_leaves_no_process(
     ours = re.compile(r"\d\d:\d\d:\d\d  ")
     assert [line for line in lines[1:] if not ours.match(line)] == []
     assert "accepted" in out
+    page = project / "var" / "runs" / "2026-05-12-daily-1" / "report.html"
+    assert str(page) in out
+    assert "<h2>Lift over control</h2>" in page.read_text(encoding="utf-8")
     assert _left(project) == []
     assert (project / "var" / "prefect" / "server.log").read_text() == ""
     # The log of the run holds the same lines, and nobody's address.
