@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from antiphon import keys
-from antiphon.collection.pauses import called_off, resumption
+from antiphon.collection.pauses import PAUSE, called_off, resumption
 from antiphon.ledger import Act, Addressed, Response, Suppression
 from antiphon.ledger.people import (
     ANY,
@@ -40,8 +40,10 @@ Key = tuple[str, str]  # channel, address key
 
 @dataclass(frozen=True)
 class Drawn:
-    """What follows: addresses to be suppressed, acts of consent, and what may lift something."""
+    """What follows: addresses to be suppressed, acts of consent (by what people told), and what
+    may lift something."""
 
+    told: list[Response] = field(default_factory=list)
     suppressed: list[Suppression] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     lifts: list[Response] = field(default_factory=list)
@@ -66,9 +68,10 @@ def draw(
             if one.address_key and not (reason == OPTED_OUT and is_over):
                 drawn.suppressed.append(_suppression(one, reason, now))
         elif one.kind in (ResponseKind.OPT_OUT, ResponseKind.OPT_IN):
-            drawn.acts.extend(_acts(project, one))
+            drawn.told.append(one)
             if one.kind == ResponseKind.OPT_IN:
                 drawn.lifts.append(one)
+    drawn.acts.extend(_acts(project, drawn.told))
     drawn.suppressed.extend(_worn_out(project, new, now))
     people = project.ledger.people
     told = Counter(suppressed=len(people.suppress_each(drawn.suppressed)))
@@ -104,44 +107,55 @@ def _suppression(one: Response, reason: str, now: datetime) -> Suppression:
     return Suppression(channel, key, reason, now, one.provider, _proof(one))
 
 
-def _acts(project: Project, one: Response) -> list[Act]:
-    """The acts of consent that a response is; a START is none, it only lifts."""
-    evidence, source = one.evidence or {}, _source(one)
-    if one.customer_id is None or source in OF_ADDRESS:
+def _acts(project: Project, told: Sequence[Response]) -> list[Act]:
+    """The acts of consent that responses are; a START is none, it only lifts."""
+    mine = [one for one in told if one.customer_id and _source(one) not in OF_ADDRESS]
+    if not mine:
         return []
-    channel = str(evidence.get("channel") or one.channel or ANY)
-    category = str(evidence.get("category") or _category_of(project, one) or ANY)
+    ids = {one.message_id for one in mine if one.message_id}
+    messages = project.ledger.messages.addressed(ids)
+    groups = _groups(project)
+    acts, objections = list[Act](), list[tuple[Act, datetime | None]]()
+    for one in mine:
+        message = messages.get(one.message_id or "")
+        act = _act(one, groups, message.category if message else ANY)
+        acts.append(act)
+        if not act.granted:
+            until = (one.evidence or {}).get("until")
+            objections.append((act, datetime.fromisoformat(str(until)) if until else None))
+    people = {act.customer_id for act, _ in objections}
+    ends = project.ledger.people.agreements_by(people, PAUSE) if people else []
+    acts += called_off(objections, ends)
+    for act, until in objections:
+        acts += resumption(project, act, until) if until else []
+    return acts
+
+
+def _act(one: Response, groups: Mapping[str, str], category: str) -> Act:
+    """`groups`: the provider's group → category; `category`: of the message."""
+    evidence, source = one.evidence or {}, _source(one)
     granted = one.kind == ResponseKind.OPT_IN
-    act = Act(
-        one.customer_id,
-        channel,
-        category,
+    category = groups.get(str(evidence.get("group")), category)
+    return Act(
+        one.customer_id or "",
+        str(evidence.get("channel") or one.channel or ANY),
+        str(evidence.get("category") or category),
         granted,
         one.occurred_at,
         source,
         confirmed_at=one.occurred_at if granted and source == CONFIRMATION else None,
         evidence=_proof(one),
     )
-    if granted:
-        return [act]
-    until = datetime.fromisoformat(str(evidence["until"])) if evidence.get("until") else None
-    resumed = resumption(project, act, until) if until else []
-    return [act, *called_off(project, act, until), *resumed]
 
 
-def _category_of(project: Project, one: Response) -> str | None:
-    """The category of the provider's group, else that of the message."""
-    group = (one.evidence or {}).get("group")
-    if group is not None:
-        for account in project.configuration.settings.accounts.values():
-            for part in str(account.options.get("unsubscribe_groups", "")).split(","):
-                name, _, number = part.partition("=")
-                if number.strip() == str(group):
-                    return name.strip()
-    if not one.message_id:
-        return None
-    found = project.ledger.messages.addressed([one.message_id]).get(one.message_id)
-    return found.category if found else None
+def _groups(project: Project) -> dict[str, str]:
+    """The provider's unsubscribe groups → the categories they stand for."""
+    groups = {}
+    for account in project.configuration.settings.accounts.values():
+        for part in str(account.options.get("unsubscribe_groups", "")).split(","):
+            category, _, number = part.partition("=")
+            groups[number.strip()] = category.strip()
+    return groups
 
 
 def _worn_out(project: Project, new: Sequence[Response], now: datetime) -> list[Suppression]:

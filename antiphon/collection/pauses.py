@@ -1,6 +1,7 @@
 """A pause: an objection now, and at its end what the person had agreed to before."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
@@ -47,18 +48,20 @@ def resumption(project: Project, objection: Act, until: datetime) -> list[Act]:
     return acts
 
 
-def called_off(project: Project, objection: Act, until: datetime | None) -> list[Act]:
-    """Acts that take back the ends of pauses under way which the objection outlasts: all of its
-    channels and categories, or those before `until`. Of one instant the objection stands."""
+def called_off(objections: Sequence[tuple[Act, datetime | None]], ends: Iterable[Act]) -> list[Act]:
+    """Acts that take back `ends` of pauses which an objection outlasts: all of its channels and
+    categories, or those before it ends itself. Of one instant the objection stands."""
+    by_customer = defaultdict[str, list[Act]](list)
+    for end in ends:
+        by_customer[end.customer_id].append(end)
     return [
-        replace(act, granted=False, evidence=objection.evidence)
-        for act in project.ledger.people.acts_of(objection.customer_id)
-        if act.source == PAUSE
-        and act.granted
-        and act.acted_at > objection.acted_at
-        and (until is None or act.acted_at < until)
-        and objection.channel in (ANY, act.channel)
-        and objection.category in (ANY, act.category)
+        replace(end, granted=False, evidence=objection.evidence)
+        for objection, until in objections
+        for end in by_customer[objection.customer_id]
+        if end.acted_at > objection.acted_at
+        and (until is None or end.acted_at < until)
+        and objection.channel in (ANY, end.channel)
+        and objection.category in (ANY, end.category)
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Engine, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, func, or_, select, update
 
 from antiphon.ledger.bulk import read_bulk
 from antiphon.ledger.engine import listed, next_revision, reading, writing
@@ -306,14 +306,14 @@ class People:
 
     def acts_of(self, customer_id: str) -> list[Act]:
         """Every act of a person that was recorded here, oldest first."""
-        columns = [consents.c[field.name] for field in fields(Act)]
-        query = select(*columns).where(consents.c.customer_id == customer_id)
-        order = (consents.c.acted_at, consents.c.granted.desc(), consents.c.consent_id)
         with reading(self._engine) as connection:
-            return [
-                Act(**{**row, "evidence": json.loads(row["evidence"] or "null")})
-                for row in connection.execute(query.order_by(*order)).mappings()
-            ]
+            return _acts(connection, consents.c.customer_id == customer_id)
+
+    def agreements_by(self, customer_ids: Collection[str], source: str) -> list[Act]:
+        """Agreements of these people that have this source."""
+        with reading(self._engine) as connection:
+            mine = consents.c.customer_id.in_(listed(connection, customer_ids))
+            return _acts(connection, and_(mine, consents.c.source == source, consents.c.granted))
 
     def consents_since(self, mark: int) -> pa.Table:
         """Acts recorded after the mark (0: all), with the columns of entities.CONSENTS."""
@@ -345,3 +345,12 @@ class People:
             )
             query = select(acts.c.customer_id).where(acts.c.place == 1, ~acts.c.granted)
             return set(connection.execute(query).scalars())
+
+
+def _acts(connection: Connection, which: ColumnElement[bool]) -> list[Act]:
+    query = select(*(consents.c[field.name] for field in fields(Act))).where(which)
+    order = (consents.c.acted_at, consents.c.granted.desc(), consents.c.consent_id)
+    return [
+        Act(**{**row, "evidence": json.loads(row["evidence"] or "null")})
+        for row in connection.execute(query.order_by(*order)).mappings()
+    ]
