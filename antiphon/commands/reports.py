@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 LIFT = "lift"
 USUAL_WIDTH = 120  # as screen.show has it
 BORDER = 3
+NO_LIFT = (
+    "No campaign that has held anybody out has a goal yet.\n"
+    "  Write `control: 10%` and `goal: {event: order, within: 14 days}` in its file."
+)
 
 
 @click.command()
@@ -87,7 +91,10 @@ def report(
         found = lifts.lifts(project, scope, by_variant=by == "variant")
         if csv_path or as_json:
             return _written(LIFT, _as_table(lifts.rows(found)), csv_path)
-        _show_lift(found, project.configuration.settings.business.currency)
+        if found:
+            _show_lift(found, project.configuration.settings.business.currency)
+        else:
+            click.echo(NO_LIFT)
         return ExitCode.DONE
     answered = report_table(project, name or BY[by or "campaign"], scope)
     if csv_path or as_json:
@@ -135,12 +142,15 @@ def _show(answered: "ReportTable") -> None:
     """A rate stands in the column of its numerator, with its interval. Where there are rates, what
     is nought in every row is left out; what is too wide for one table goes on in another, below
     the same names."""
+    if not answered.counts.num_rows:
+        click.echo(f"{answered.name}: nothing to count yet.")
+        return
     rates = {one.part: one for one in answered.rates}
     wholes = {one.whole for one in answered.rates}
     columns: dict[str, list[Any]] = {}
     for name in answered.counts.column_names:
         values = answered.counts[name].to_pylist()
-        if rates and values and not any(values) and name not in wholes:
+        if rates and not any(values) and name not in wholes:
             continue
         if one := rates.get(name):
             whole = one.whole.replace("_", " ")

@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from antiphon.campaigns.models import Campaign
+from antiphon.campaigns.rules import Policy
 from antiphon.lake import Session
+from antiphon.policy.arms import is_stratified
 from antiphon.project import Project
 from antiphon.reports.session import EVERYTHING, Scope, report_session
 from antiphon.response import sample_ratio
@@ -146,11 +148,12 @@ def lifts(
                 " GROUP BY campaign"
             )
         }
-    currency = project.configuration.settings.business.currency
+    configuration = project.configuration
+    currency, policy = configuration.settings.business.currency, configuration.policy
     found = []
     for name in sorted(looked):
-        campaign = project.configuration.campaigns[name]
-        one = _Campaign(campaign, arms.get(name, {}), looked[name], now, currency)
+        campaign = configuration.campaigns[name]
+        one = _Campaign(campaign, arms.get(name, {}), looked[name], now, currency, policy)
         found += one.lifts(by_variant=by_variant)
     return found
 
@@ -167,6 +170,7 @@ class _Campaign:
     looked: _Looked
     now: datetime
     currency: str
+    policy: Policy
 
     def lifts(self, *, by_variant: bool) -> list[CampaignLift]:
         treated = {name: one for name, one in self.arms.items() if name != CONTROL}
@@ -221,7 +225,7 @@ class _Campaign:
     def _ratio_chance(self) -> float | None:
         """Stratified arms are exact by their making; a share that was changed on the way is not
         known here, and told as what it is: out of proportion."""
-        if self.campaign.strata is not None:
+        if is_stratified(self.campaign, self.policy):
             return None
         counts = {name: one.rate.clusters for name, one in self.arms.items()}
         control = self.campaign.control
