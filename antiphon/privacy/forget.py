@@ -193,15 +193,21 @@ def _marks(note: Note, terms: Terms) -> files.Marks:
 
 
 def _keys(project: Project, note: Note) -> set[tuple[str, str]]:
-    """Channel and salted hash of every valid address that is nobody else's."""
+    """Channel and salted hash of every valid address that is nobody else's, however it is
+    written."""
+    own = _keyed(project, note.addresses)
+    return own - _keyed(project, note.shared)
+
+
+def _keyed(project: Project, addresses: Iterable[Address]) -> set[tuple[str, str]]:
     settings, found = project.configuration.settings, set()
-    for channel, address in note.addresses:
+    for channel, address in addresses:
         parsed = (
             parse_email(address)
             if channel == "email"
             else parse_phone(address, settings.business.country)
         )
-        if parsed.address and not _is_shared(note, address):
+        if parsed.address:
             found.add((channel, keys.address_key(settings.salt, channel, parsed.address)))
     return found
 

@@ -1,0 +1,261 @@
+"""A forgotten person is found nowhere, is counted on, and stays forgotten."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from privacy_scene import DAY_TWO, MAIL, NEXT, PARTNER, PHONE, WHO, letters, traces
+from small_shop import Shop, at
+
+from antiphon import keys
+from antiphon.errors import RunBusy, UserFilesError
+from antiphon.guards.backup import back_up
+from antiphon.privacy.export import as_text, export
+from antiphon.privacy.forget import Forgotten, forget
+from antiphon.privacy.tombstones import PREFIX
+from antiphon.steps import daily
+from antiphon.steps.replaying import replay, runs_of
+from antiphon.steps.run import LEASE
+
+UNSHARED = (WHO, MAIL)  # the telephone number is the partner's too
+
+
+def forgotten(shop: Shop) -> Forgotten:
+    return forget(shop.project(NEXT), WHO)
+
+
+def states(shop: Shop) -> Counter[tuple[str, str]]:
+    return Counter((row["campaign"], row["state"]) for row in shop.contacts())
+
+
+def test_the_person_is_found_nowhere_below_var(shop: Shop) -> None:
+    assert len(traces(shop.root, UNSHARED)) > 15
+    done = forgotten(shop)
+    assert traces(shop.root, UNSHARED) == []
+    assert done.proof.is_clean
+    assert done.proof.sources == ("data/customers.csv", "data/events.csv", "data/orders.csv")
+    assert done.lake.gone["customers"] == done.lake.gone["events"] == 1
+    assert done.lake.gone["quarantine"] == 1
+
+
+def test_what_is_counted_is_counted_as_before(shop: Shop) -> None:
+    before = states(shop)
+    decisions = [len(_decisions(shop, who)) for who in (WHO, PARTNER)]
+    forgotten(shop)
+    assert states(shop) == before
+    ledger = shop.project(NEXT).ledger
+    [pseudonym] = {
+        row["customer_id"] for row in shop.contacts() if row["customer_id"].startswith(PREFIX)
+    }
+    assert [len(_decisions(shop, who)) for who in (pseudonym, PARTNER)] == decisions
+    assert [one.address for one in ledger.messages.by_customer(pseudonym)] == [None, None]
+    assert ledger.responses.known(["r1"]) == {"r1"}
+
+
+def _decisions(shop: Shop, customer_id: str) -> list[object]:
+    project = shop.project(NEXT)
+    with project.lake.session() as session:
+        found = []
+        for path in project.lake.current().files("decisions"):
+            found += session.rows(
+                f"SELECT * FROM read_parquet('{path}') WHERE customer_id = $1",
+                [customer_id],
+            )
+        return found
+
+
+def test_others_keep_what_they_share(shop: Shop) -> None:
+    done = forgotten(shop)
+    project = shop.project(NEXT)
+    assert done.shared == 1  # the number, however it is written
+    assert done.suppressed == 1
+    assert project.lake.known(PARTNER).addresses >= {("sms", PHONE)}
+    key = keys.address_key("shop", "sms", PHONE)
+    assert project.ledger.people.suppressed_now("sms", [key]) == set()
+    [task] = (shop.root / "var" / "tasks" / "2026-05.csv").read_text().splitlines()[1:]
+    assert task.startswith(PARTNER)
+
+
+def test_past_days_are_still_replayed(shop: Shop) -> None:
+    forgotten(shop)
+    project = shop.project(NEXT)
+    for day in ("2026-05-12", "2026-05-13"):
+        [record] = runs_of(project, date.fromisoformat(day))
+        found = replay(project, record).comparison
+        assert found.is_equal
+        assert found.erased_customers == 1
+
+
+def test_later_pulls_leave_the_person_out(shop: Shop) -> None:
+    forgotten(shop)
+    shop.order(WHO, at("2026-05-14T09:00"))
+    shop.write(*letters("first", "second", "third"))
+    run_id = shop.daily(NEXT)
+    project = shop.project(NEXT)
+    [step] = [one for one in project.ledger.runs.steps(run_id) if one.step == "pull"]
+    assert step.counts["forgotten"] > 0
+    assert traces(shop.root, UNSHARED) == []
+    assert "third" in {row["campaign"] for row in shop.contacts()}
+    assert not project.lake.known(WHO).is_there
+
+
+def test_a_new_registration_is_a_new_person_and_written_to_after_an_agreement(shop: Shop) -> None:
+    forgotten(shop)
+    shop.customer("KU20001", NEXT, email=MAIL)
+    shop.write(*letters("third"))
+    shop.daily(NEXT)
+    third = {row["customer_id"] for row in shop.contacts() if row["campaign"] == "third"}
+    assert "KU20001" not in third
+    assert PARTNER in third
+    later = at("2026-05-15T10:00")
+    _agree(shop, "KU20001", at("2026-05-15T09:00"))
+    shop.daily(later)
+    third = {row["customer_id"] for row in shop.contacts() if row["campaign"] == "third"}
+    assert "KU20001" in third
+
+
+def _agree(shop: Shop, customer_id: str, when: datetime) -> None:
+    people = shop.project(NEXT).ledger.people
+    people.consent_act(
+        customer_id,
+        "email",
+        "*",
+        granted=True,
+        acted_at=when,
+        source="web",  # type: ignore[arg-type]
+    )
+
+
+def test_an_unfinished_run_goes_on_without_the_person(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> dict[str, int]:
+        raise KeyboardInterrupt
+
+    shop.write(*letters("third"))
+    with monkeypatch.context() as patched:
+        patched.setattr(daily, "DECIDING", (*daily.DECIDING[:3], die))
+        with pytest.raises(KeyboardInterrupt):
+            shop.daily(NEXT)
+    forgotten(shop)
+    assert traces(shop.root, UNSHARED) == []
+    shop.daily(NEXT)
+    third = {row["customer_id"] for row in shop.contacts() if row["campaign"] == "third"}
+    assert len(third) == 5
+    assert traces(shop.root, UNSHARED) == []
+
+
+STAGES = {
+    "the ledger": ("antiphon.ledger.erasure", "_rename_answers"),
+    "a snapshot": ("antiphon.lake.erasure", "replace_manifest"),
+    "the last": ("antiphon.privacy.forget", "_compacted"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_whatever_kills_it_repeating_it_ends_it(shop: Shop, stage: str) -> None:
+    module, name = STAGES[stage]
+    script = (
+        "import importlib, os, signal, sys\n"
+        "from pathlib import Path\nfrom datetime import datetime\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1] / 'steps')!r})\n"
+        "from small_shop import frozen_at\n"
+        "from antiphon.project import open_project\n"
+        "from antiphon.privacy.forget import forget\n"
+        f"place = importlib.import_module({module!r})\n"
+        f"last = {name!r}\n"
+        "inner = getattr(place, last)\n"
+        "def die(*given, **named):\n"
+        "    if last == 'replace_manifest': inner(*given, **named)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "setattr(place, last, die)\n"
+        f"clock = frozen_at(datetime.fromisoformat({NEXT.isoformat()!r}))\n"
+        f"forget(open_project(Path({str(shop.root)!r}), clock), {WHO!r})\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    before = states(shop)
+    assert forgotten(shop).proof.is_clean
+    assert traces(shop.root, UNSHARED) == []
+    assert states(shop) == before
+    assert shop.project(NEXT).ledger.facts.get("forgetting") is None
+
+
+def test_nothing_is_erased_while_a_run_is_at_work(shop: Shop) -> None:
+    ledger = shop.project(NEXT).ledger
+    ledger.leases.acquire(LEASE, "elsewhere/1/1", timedelta(minutes=1), datetime.now(UTC))
+    with pytest.raises(RunBusy):
+        forgotten(shop)
+    assert ledger.erasure.identities(WHO).rows
+
+
+def test_an_id_that_nobody_has_is_refused(shop: Shop) -> None:
+    with pytest.raises(UserFilesError, match="nothing is known of a customer 'KU9'"):
+        forget(shop.project(NEXT), "KU9")
+    assert shop.project(NEXT).ledger.tombstones.all() == []
+
+
+def test_forgetting_twice_looks_again(shop: Shop) -> None:
+    forgotten(shop)
+    (shop.root / "var" / "late.txt").write_text(f"{WHO} wrote", encoding="utf-8")
+    done = forgotten(shop)
+    assert done.files == {"blanked": 1}
+    assert traces(shop.root, UNSHARED) == []
+
+
+def test_packed_copies_are_named_and_left(shop: Shop) -> None:
+    back_up(shop.project(NEXT), shop.root / "var" / "backups" / "old.tar.gz")
+    done = forgotten(shop)
+    assert done.proof.copies == ("var/backups/old.tar.gz",)
+    assert done.proof.is_clean
+
+
+def test_the_proof_finds_what_an_erasure_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would: the search shares no code with the erasing of files."""
+    monkeypatch.setattr("antiphon.privacy.forget._clean_files", lambda *_: Counter())
+    done = forgotten(shop)
+    assert not done.proof.is_clean
+    assert "var/tasks/2026-05.csv" in done.proof.left
+    note = [one for one in _facts(shop) if one.startswith("forgetting ")]
+    assert len(note) == 1
+    monkeypatch.undo()
+    assert forgotten(shop).proof.is_clean
+    assert not [one for one in _facts(shop) if one.startswith("forgetting ")]
+
+
+def _facts(shop: Shop) -> list[str]:
+    with sqlite3.connect(shop.root / "var" / "ledger.db") as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM facts")]
+
+
+def test_an_export_holds_everything_and_says_where_it_came_from(shop: Shop) -> None:
+    document = json.loads(as_text(export(shop.project(DAY_TWO), WHO)))
+    assert {row["source"] for rows in document["facts"].values() for row in rows} >= {
+        "customers",
+        "orders",
+        "events",
+        "@ledger",
+    }
+    assert [one["email"] for one in document["facts"]["customers"]] == [MAIL]
+    assert [one["campaign"] for one in document["messages"]] == ["first", "second"]
+    assert "Hello Anna" in document["messages"][0]["written"]["text"]
+    assert set(document["ledger"]) >= {"responses", "consents", "message_log"}
+    assert [row["entity"] for row in document["quarantine"]] == ["orders"]
+    [received] = document["received"]
+    assert [one["email"] for one in received["content"]] == [MAIL.upper()]
+    assert "ben@example.com" not in as_text(document)
+    assert document["derived"]["features"]["first_name"] == "Anna"
+    assert document["about"]["recipients"] == {"email": ["local"], "sms": ["local"]}
+
+
+def test_of_a_forgotten_person_there_is_nothing_to_export(shop: Shop) -> None:
+    forgotten(shop)
+    with pytest.raises(UserFilesError, match="was forgotten on 2026-05-14: nothing is held"):
+        export(shop.project(NEXT), WHO)
