@@ -16,6 +16,7 @@ MODULES = {
     "audience": "looking",
     "audit": "audit",
     "backup": "backup",
+    "bring-in": "bring_in",
     "cancel": "hold",
     "chain": "chain",
     "check": "files",

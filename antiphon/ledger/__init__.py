@@ -17,6 +17,7 @@ from antiphon.ledger.facts import Fact, Facts
 from antiphon.ledger.history import History
 from antiphon.ledger.holdings import Holdings
 from antiphon.ledger.holds import Hold, HoldKind, Holds
+from antiphon.ledger.importing import Importing
 from antiphon.ledger.inbox import Arrival, Inbox, Unparsed, Waiting
 from antiphon.ledger.issuing import Issuing
 from antiphon.ledger.leases import Lease, Leases
@@ -96,6 +97,7 @@ class Ledger:
         self.tallies = Tallies(self._engine)
         self.codes = Codes(self._engine)
         self.redemptions = Redemptions(self._engine)
+        self.importing = Importing(self._engine)
         self.tombstones = Tombstones(self._engine)
         self.erasure = Erasure(self._engine)
         self.holdings = Holdings(self._engine)

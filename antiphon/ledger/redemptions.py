@@ -4,7 +4,7 @@ Two tills that redeem one code at the same moment are judged one after the other
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     and_,
     func,
+    or_,
     select,
     update,
 )
@@ -52,6 +53,7 @@ OF_ORDERS = pa.schema(
         pa.field("source", pa.string(), nullable=False),
     ]
 )
+SILENT, PRINTED = "{}", '"offer":{"code":"'  # values of messages, brought in and ours
 SAME_USE = timedelta(days=1)  # a till that names no order, and the order that comes later
 
 
@@ -201,7 +203,7 @@ class _Desk:
             if one.verdict == COUNTED:
                 self._counting[one.code].append(one)
         people = {one.customer_id for one in told if one.code not in self._own and one.customer_id}
-        self._promises = _promises(connection, people, zone)
+        self._promises = _promises(connection, people, self._shared, zone)
 
     def judged(self) -> list[Redemption]:
         """Every use, the new ones written down."""
@@ -320,9 +322,13 @@ def _promised(
 
 
 def _promises(
-    connection: Connection, people: Iterable[str], zone: str
+    connection: Connection, people: Iterable[str], shared: Mapping[str, Promise], zone: str
 ) -> dict[tuple[str, str], list[Promise]]:
-    """(customer, shared code) → what messages that left promised; asked of what each says."""
+    """(customer, shared code) → what messages that left promised; asked of what each says.
+
+    One that says nothing was brought in from another system: it promised every code that its
+    campaign shared.
+    """
     found: dict[tuple[str, str], list[Promise]] = defaultdict(list)
     who = sorted(people)
     if not who:
@@ -335,20 +341,23 @@ def _promises(
     ).where(
         messages.c.customer_id.in_(listed(connection, who)),
         messages.c.state.in_([one.value for one in LEFT]),
-        messages.c.values_json.contains('"offer":{"code":"'),
+        or_(messages.c.values_json == SILENT, messages.c.values_json.contains(PRINTED)),
     )
+    of_campaign: dict[str, list[str]] = defaultdict(list)
+    for code, promise in shared.items():
+        of_campaign[promise.campaign].append(code)
     ends = Issuing("", zone)
     for row in connection.execute(query):
+        of_whom = (row.occurrence_key, row.customer_id)
+        if row.values_json == SILENT:
+            for code in of_campaign[row.campaign]:
+                promise = Promise(row.campaign, row.at, shared[code].until, *of_whom)
+                found[row.customer_id, code].append(promise)
+            continue
         offer = orjson.loads(row.values_json)["offer"]
-        found[row.customer_id, code_key(offer["code"])].append(
-            Promise(
-                row.campaign,
-                row.at,
-                ends.ends_at(offer.get("valid_until")),
-                row.occurrence_key,
-                row.customer_id,
-            )
-        )
+        until = ends.ends_at(offer.get("valid_until"))
+        code = code_key(offer["code"])
+        found[row.customer_id, code].append(Promise(row.campaign, row.at, until, *of_whom))
     return found
 
 
