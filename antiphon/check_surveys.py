@@ -53,9 +53,13 @@ class SurveysCheck:
             for section, number, rule in self.drafted.rules(file):
                 if isinstance(rule, Pause) and rule.survey not in (None, *self._names):
                     message = f"no survey {rule.survey!r} in {SURVEYS}/"
-                    hint = nearest(str(rule.survey), self._names)
-                    path: Path = (section, number, "survey")
-                    yield self.drafted.positions.problem(file, path, message, hint)
+                    hint = "That is right where a source brings the answers to it."
+                    if self._names:
+                        hint = f"{nearest(str(rule.survey), self._names)} {hint}"
+                    place: Path = (section, number, "survey")
+                    yield self.drafted.positions.problem(
+                        file, place, message, hint, is_warning=True
+                    )
 
     @property
     def _names(self) -> list[str]:

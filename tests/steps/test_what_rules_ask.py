@@ -15,7 +15,7 @@ NOW = at("2026-05-12 10:00")
 DAY = timedelta(days=1)
 MORE = {
     "customers": small_shop.COLUMNS["customers"] + ",timezone,preferred_channel",
-    "responses": "response_id,customer_id,kind,occurred_at,value",
+    "responses": "response_id,customer_id,kind,occurred_at,value,survey",
     "consents": "customer_id,channel,category,granted,acted_at,source,confirmed_at,evidence",
 }
 
@@ -59,6 +59,13 @@ RULES = {
         {"name": "bought", "after": "order", "rest": "7 days"},
         {"name": "cross", "after": "complaint", "rest": "30 days"},
         {"name": "unhappy", "after": "survey", "below": 5, "rest": "30 days"},
+        {
+            "name": "parcel",
+            "after": "survey",
+            "survey": "delivery",
+            "below": 7,
+            "rest": "30 days",
+        },
         {"name": "moving", "after": "moved_house", "rest": "30 days"},
     ],
     "caps": [{"name": "own", "max": "case when city = 'Bonn' then 0 else 2 end", "per": "7 days"}],
@@ -71,20 +78,23 @@ RULES = {
 
 def test_each_rule_finds_whom_it_binds_in_what_happened(shop):
     shop.write(letter(), policy=POLICY | RULES)
-    live(shop, "plain", "bought", "long-ago", "cross", "happy", "unhappy", "moving")
+    live(shop, "plain", "bought", "long-ago", "cross", "happy", "unhappy", "moving", "parcel")
     for name, city in {"kiel": "Kiel", "none-for-bonn": "Bonn"}.items():
         live(shop, name, city=city)
     live(shop, "not-sure", "sure", "sure-later", city="Essen")
     live(shop, "not-proven", "proven", city="Köln")
     shop.order("bought", NOW - 6 * DAY)
     shop.order("long-ago", NOW - 8 * DAY)
-    for name, kind, value in (
-        ("cross", "complaint", ""),
-        ("happy", "survey", "5"),
-        ("unhappy", "survey", "4.5"),
+    for name, kind, value, survey in (
+        ("cross", "complaint", "", ""),
+        ("happy", "survey", "5", "purchase"),
+        ("happy", "survey", "7", "delivery"),
+        ("unhappy", "survey", "4.5", ""),
+        ("parcel", "survey", "6", "delivery"),
     ):
         when = (NOW - 3 * DAY).isoformat()
-        shop.add("responses", customer_id=name, kind=kind, occurred_at=when, value=value)
+        asked = {"kind": kind, "value": value, "survey": survey}
+        shop.add("responses", customer_id=name, occurred_at=when, **asked)
     shop.event("moving", "moved_house", NOW - DAY)
     act = {"channel": "email", "category": "*", "granted": "yes", "source": "web"}
     act["acted_at"] = (NOW - 90 * DAY).isoformat()
@@ -103,6 +113,7 @@ def test_each_rule_finds_whom_it_binds_in_what_happened(shop):
         "cross": "pause:cross",
         "happy": "send",
         "unhappy": "pause:unhappy",
+        "parcel": "pause:parcel",
         "moving": "pause:moving",
         "kiel": "suppress:kiel",
         "none-for-bonn": "cap:own",
