@@ -6,58 +6,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import yaml
-from back_office import SALT, Clock, Office
+from back_office import Clock, Office
+from office_files import configuration_in
 from postgres_server import database, running_server
 
 from antiphon.campaigns.configuration import Configuration
-from antiphon.files import read_files
 from antiphon.ledger import Ledger
-from antiphon.project import Project, glance
-
-SETTINGS = {
-    "version": 1,
-    "company": {
-        "name": "Office",
-        "postal_address": "Office, Street 1, 10115 Berlin",
-        "website": "https://office.example",
-        "email_from": "hello@office.example",
-        "email_from_name": "Office",
-        "sms_from": "Office",
-    },
-    "business": {
-        "timezone": "Europe/Berlin",
-        "country": "DE",
-        "languages": ["de"],
-        "currency": "EUR",
-    },
-    "lake": {
-        "threads": 1,
-        "retention": dict.fromkeys(
-            ("snapshots", "decisions", "quarantine", "validation"), "30 days"
-        ),
-    },
-    "accounts": {"sendgrid": {"options": {"unsubscribe_groups": "promo=12, lifecycle=13"}}},
-    "responses": {"stop_words": {"de": ["genug", "stopp"]}},
-    "links": {"base_url": "https://mail.office.example"},
-    "salt": SALT,
-}
-POLICY = {
-    "version": 1,
-    "consent": {"promo": "opt_in", "lifecycle": "opt_out", "service": "none"},
-}
+from antiphon.project import Project
 
 
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
-    root = tmp_path_factory.mktemp("office")
-    (root / "config" / "campaigns").mkdir(parents=True)
-    for name, document in {"settings": SETTINGS, "policy": POLICY}.items():
-        (root / "config" / f"{name}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    for name in ("sources", "segments"):
-        empty = f"version: 1\n{name}: {{}}\n"
-        (root / "config" / f"{name}.yaml").write_text(empty, encoding="utf-8")
-    return glance(root, read_files(root)).configuration
+    return configuration_in(tmp_path_factory.mktemp("office"))
 
 
 @pytest.fixture(scope="session")
