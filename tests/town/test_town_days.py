@@ -9,6 +9,7 @@ import pyarrow.csv
 import pytest
 from small_town import files_with
 
+from antiphon.commands.simulate import _tell
 from antiphon.errors import ConfigError, UserFilesError
 from antiphon.reports.rates import report_table
 from antiphon.states import MessageState, ResponseKind
@@ -159,6 +160,16 @@ def test_the_truth_about_a_campaign_stands_beside_its_measure(town: Town) -> Non
     assert worth.holds is not False
     found = responses(town)
     assert sum(one.holds for one in found) >= len(found) - 1
+
+
+def test_the_report_of_a_town_says_that_it_is_simulated_and_shows_both_numbers(
+    town: Town, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _tell(town)
+    told = capsys.readouterr().out
+    assert told.count("SIMULATED") == 2
+    for words in ("truly opened", "truth", "points", "Net Promoter Score", "hold the truth"):
+        assert words in told
 
 
 def test_a_town_never_touches_a_folder_that_is_none(tmp_path: Path) -> None:
