@@ -36,6 +36,7 @@ class AccountsCheck:
         for channel in CHANNELS:
             yield from self._channel(channel)
         yield from self._allow_list()
+        yield from self._polled()
 
     # ------------------------------------------------------------ one account
 
@@ -133,6 +134,21 @@ class AccountsCheck:
                 message = f"{entry!r} is no address, *@domain or number"
                 hint = "Write such as ada@example.com, *@example.com or +493012345678."
                 yield self._at(at, message, hint)
+
+    def _polled(self) -> Iterator[Problem]:
+        known = sorted({*registry.kinds(), *self.settings.accounts})
+        able = [name for name in known if self._can_be_asked(name)]
+        for index, name in enumerate(self.settings.responses.poll):
+            at: Path = ("responses", "poll", index)
+            if name not in known:
+                yield self._at(at, f"no account {name!r}", nearest(name, able))
+            elif name not in able:
+                message = f"the account {name!r} cannot be asked what came back"
+                yield self._at(at, message, f"These can: {', '.join(able)}.")
+
+    def _can_be_asked(self, name: str) -> bool:
+        kind = registry.kind(registry.account(self.settings, name).uses or name)
+        return bool(getattr(kind, "CAN_BE_ASKED", False))
 
     def _at(
         self,

@@ -1,8 +1,8 @@
 """From an account in settings.yaml to the adapter that uses it (docs/providers.md).
 
 A provider is a module of antiphon/providers/ with CAPABILITIES, SECRETS, Options and open_account;
-it may name URL_FROM, an environment variable with the address of its API. Reading this module
-imports no library of any provider.
+it may name URL_FROM, an environment variable with the address of its API, and say CAN_BE_ASKED.
+Reading this module imports no library of any provider.
 """
 
 import re

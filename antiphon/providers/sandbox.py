@@ -15,6 +15,7 @@ ACCOUNT_SID = "AC" + "5a" * 16
 AUTH_TOKEN = "sandbox"  # noqa: S105 - signs the sandbox's own callbacks, opens nothing
 
 CAPABILITIES = Capabilities(frozenset({"email", "sms"}), 1000, LookUp.FOUND, reaches_people=False)
+CAN_BE_ASKED = True  # what came back: providers.ListsSuppressions, ListsStates
 SECRETS: Mapping[str, str] = {}
 
 

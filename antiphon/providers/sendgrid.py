@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from antiphon.providers.transport import Answer, Transport
 
 CAPABILITIES = Capabilities(frozenset({"email"}), 1000, LookUp.FOUND, reaches_people=True)
+CAN_BE_ASKED = True  # what came back: providers.ListsSuppressions, ListsStates
 SECRETS: Mapping[str, str] = {"key": "SENDGRID_API_KEY"}
 URL = "https://api.sendgrid.com"
 LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes")

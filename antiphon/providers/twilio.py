@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from antiphon.providers.twilio_answers import Created
 
 CAPABILITIES = Capabilities(frozenset({"sms"}), 1, LookUp.FOUND, reaches_people=True)
+CAN_BE_ASKED = True  # what came back: providers.ListsSuppressions, ListsStates
 SECRETS: Mapping[str, str] = {"account": "TWILIO_ACCOUNT_SID", "token": "TWILIO_AUTH_TOKEN"}
 URL = "https://api.twilio.com"
 LONGEST_VALIDITY = 36_000  # seconds

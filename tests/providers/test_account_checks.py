@@ -118,3 +118,17 @@ def test_a_secret_written_as_an_option_is_not_printed() -> None:
     found = accounts("sendgrid: {options: {key: SG.abcdefghijklmnop.0123456789abcdefghij}}")
     assert found
     assert "abcdefghij" not in "".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    ("polled", "message", "hint"),
+    [
+        ("sendgird", "no account 'sendgird'", "Did you mean 'sendgrid'?"),
+        ("[sendgrid, local]", "the account 'local' cannot be asked", "These can: "),
+    ],
+)
+def test_only_accounts_that_can_be_asked_are_polled(polled: str, message: str, hint: str) -> None:
+    (found,) = problems(USUAL, f"responses: {{poll: {polled}}}")
+    assert message in found.message
+    assert hint in str(found)
+    assert problems(USUAL, "responses: {poll: [sendgrid, twilio, sandbox]}") == []
