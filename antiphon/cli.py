@@ -22,6 +22,7 @@ MODULES = {
     "check": "files",
     "clean": "running",
     "codes": "codes",
+    "comments": "comments",
     "confirm": "confirm",
     "customer": "customer",
     "demo": "files",
