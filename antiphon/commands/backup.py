@@ -85,6 +85,7 @@ def restore(root: Path | None, file: Path, configuration: bool, force: bool, yes
             f"Configuration: {counted(len(done.differing), 'file')} differ from the backup and "
             "stay as they are; --configuration puts the backup's in their place."
         )
+    click.echo("People forgotten since the backup may be in it again: antiphon forget --again.")
     click.echo(
         "Objections since the backup are not in it: enter them (antiphon suppress). Then "
         "`antiphon doctor`, and `antiphon confirm` before anything is sent live."

@@ -48,6 +48,7 @@ def message(root: Path | None, message_id: str, as_json: bool) -> int:
     Example: antiphon message 3f0c… (the file's name in the outbox)
     """
     from antiphon.message.content import Email  # noqa: PLC0415
+    from antiphon.privacy.tombstones import PREFIX as FORGOTTEN  # noqa: PLC0415
     from antiphon.steps.reading import Reader  # noqa: PLC0415
 
     project = opened(root)
@@ -72,7 +73,9 @@ def message(root: Path | None, message_id: str, as_json: bool) -> int:
         "attempt": found.attempt,
     }
     content = Reader(project).content(found) if found.template_hash and found.address else None
-    text = content.text if content else "(nothing was written: a control row)"
+    erased = found.customer_id.startswith(FORGOTTEN)
+    why = "erased: the person was forgotten" if erased else "nothing was written: a control row"
+    text = content.text if content else f"({why})"
     subject = content.subject if isinstance(content, Email) else ""
     if as_json:
         body = {"subject": subject, "text": text, "html": getattr(content, "html", "")}

@@ -16,7 +16,8 @@ SHOWN = 20
 
 
 @click.command()
-@click.argument("customer")
+@click.argument("customer", required=False)
+@click.option("--again", is_flag=True, help="Whoever is there though forgotten: see below.")
 @click.option(
     "--also",
     multiple=True,
@@ -26,23 +27,38 @@ SHOWN = 20
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @at_option
 @click.pass_obj
-def forget(root: Path | None, customer: str, also: tuple[str, ...], yes: bool) -> int:
+def forget(
+    root: Path | None, customer: str | None, *, again: bool, also: tuple[str, ...], yes: bool
+) -> int:
     """Erase a person's data everywhere, and prove it by a search of every table and file.
 
     Counts stay, under a pseudonym that leads nowhere. A salted tombstone keeps the person out of
     later pulls, and nobody writes to the addresses until they agree anew. It cannot be undone.
     Whatever kills it: repeat it. The exit code is 1 where the search still finds something.
 
-    Example: antiphon forget LP000012
+    With --again: erasures that were killed, and forgotten people who came back with a backup.
+
+    Examples: antiphon forget LP000012, antiphon forget --again --yes
     """
     from antiphon.privacy.forget import forget as erase  # noqa: PLC0415
+    from antiphon.privacy.forget import to_repeat  # noqa: PLC0415
 
+    if again == bool(customer):
+        raise click.UsageError("Name a customer, or say --again.")
     project = opened(root)
+    people = to_repeat(project) if again else [str(customer)]
+    if not people:
+        click.echo("Nobody: every erasure is finished, and no forgotten person came back.")
+        return ExitCode.DONE
     if not yes:
-        click.confirm(f"Erase customer {customer} for good?", abort=True)
-    done = erase(project, customer, also)
-    _tell(customer, done)
-    return ExitCode.DONE if done.proof.is_clean else ExitCode.USER_FILES
+        who = f"customer {customer}" if customer else counted(len(people), "customer")
+        click.confirm(f"Erase {who} for good?", abort=True)
+    is_clean = True
+    for one in people:
+        done = erase(project, one, also)
+        _tell(one, done)
+        is_clean = is_clean and done.proof.is_clean
+    return ExitCode.DONE if is_clean else ExitCode.USER_FILES
 
 
 def _tell(customer: str, done: "Forgotten") -> None:

@@ -149,7 +149,9 @@ def _put_back(project: Project, copy: Path, contents: Contents) -> tuple[int, in
     seen = ledger_mark(project.lake.current())
     accounts = {"email": settings.providers.email[0], "sms": settings.providers.sms[0]}
     reason = f"restored from a backup of {contents.made_at:%Y-%m-%d %H:%M} UTC: it may have left"
+    forgotten = ledger.tombstones.all()
     doubts = ledger.restore(copy, accounts, {"reason": reason}, now, seen=seen)
+    ledger.tombstones.put_all(forgotten)  # whom we forgot since stays forgotten
     memory.distrust(ledger, now)
     _remember_lost_runs(project, contents)
     return doubts, _settle_by_lake(project)

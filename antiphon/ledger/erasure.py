@@ -93,6 +93,14 @@ class Erasure:
                 rows += int(connection.execute(count).scalar_one())
         return Identities(frozenset(addresses), tuple(ids), rows)
 
+    def customers(self) -> set[str]:
+        """Everybody whom any table names."""
+        found: set[str] = set()
+        with reading(self._engine) as connection:
+            for table in _by_customer():
+                found.update(connection.execute(select(table.c.customer_id).distinct()).scalars())
+        return {one for one in found if one}
+
     def under_way(self, customer_id: str) -> int:
         """Messages to them that a dispatcher is sending at this moment."""
         query = select(func.count()).where(

@@ -43,6 +43,13 @@ class Facts:
             row = connection.execute(select(facts).where(facts.c.name == name)).mappings().first()
         return Fact(**row) if row else None
 
+    def starting(self, prefix: str) -> list[Fact]:
+        """Those whose names begin so, by name."""
+        query = select(facts).where(facts.c.name.startswith(prefix, autoescape=True))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(facts.c.name)).mappings()
+            return [Fact(**row) for row in rows]
+
     def put(self, name: str, value: str, now: datetime) -> None:
         """The fact is so from now on; what it was before is forgotten."""
         row = {"name": name, "value": value, "at": now}

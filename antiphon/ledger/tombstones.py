@@ -1,6 +1,6 @@
 """Who was forgotten: salted hashes that later pulls obey, and nothing else of anybody."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -38,6 +38,13 @@ class Tombstones:
         query = select(tombstones.c.key_hash).where(tombstones.c.kind == kind)
         with reading(self._engine) as connection:
             return pa.table([list(connection.execute(query).scalars())], schema=KEYED)
+
+    def put_all(self, kept: Sequence[tuple[str, str, datetime]]) -> None:
+        """Puts what `all` told of another copy of the ledger."""
+        rows = [{"key_hash": one, "kind": kind, "forgotten_at": at} for one, kind, at in kept]
+        if rows:
+            with writing(self._engine) as connection:
+                connection.execute(insert_new(connection, tombstones), rows)
 
     def all(self) -> list[tuple[str, str, datetime]]:
         """Hash, kind and moment of each."""

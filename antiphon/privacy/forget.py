@@ -21,7 +21,7 @@ from antiphon.ledger.erasure import FORGETTING, Changed, Person
 from antiphon.privacy import files
 from antiphon.privacy.proof import Proof, prove, skipped
 from antiphon.privacy.terms import Terms, terms_of
-from antiphon.privacy.tombstones import CUSTOMER, ORDER, PREFIX, REASON, tombstone
+from antiphon.privacy.tombstones import CUSTOMER, ORDER, PREFIX, REASON, returned, tombstone
 from antiphon.project import Project
 from antiphon.sources.contacts import parse_email, parse_phone
 from antiphon.steps.intake import LEDGER
@@ -41,6 +41,7 @@ class Note:
     customers have too. `is_erased`: only free pages of the ledger's file may still hold them, and
     the note names nobody any more."""
 
+    customer_id: str
     pseudonym: str
     household: str
     addresses: list[Address] = field(default_factory=list)
@@ -64,6 +65,18 @@ class Forgotten:
     lake: Erased
     files: Counter[str]
     proof: Proof
+
+
+def unfinished(project: Project) -> list[str]:
+    """People whose erasure was begun and not finished."""
+    notes = [_read(fact.value) for fact in project.ledger.facts.starting(FORGETTING)]
+    return [note.customer_id for note in notes if note.customer_id]
+
+
+def to_repeat(project: Project) -> list[str]:
+    """Whom to forget again: erasures that were not finished, and forgotten people of whom
+    something is held again, as a backup was put back."""
+    return sorted({*unfinished(project), *returned(project)})
 
 
 def forget(project: Project, customer_id: str, also: Iterable[str] = ()) -> Forgotten:
@@ -94,7 +107,7 @@ def forget(project: Project, customer_id: str, also: Iterable[str] = ()) -> Forg
         cleaned = _clean_files(project, marks)
         proof = prove(project, person, marks)
         if proof.is_clean:
-            rest = Note(note.pseudonym, note.household, is_erased=True)
+            rest = Note("", note.pseudonym, note.household, is_erased=True)
             ledger.facts.put(name, json.dumps(asdict(rest)), project.clock())
         proof = _compacted(project, proof, marks, always=was_erased)
         if proof.is_clean:
@@ -143,7 +156,7 @@ def _new(project: Project, customer_id: str, heir: str) -> Note:
     while True:
         pseudonym = PREFIX + token_hex(8)
         if keys.bucket_of(pseudonym, buckets) == keys.bucket_of(customer_id, buckets):
-            return Note(pseudonym, f"customer:{heir or pseudonym}")
+            return Note(customer_id, pseudonym, f"customer:{heir or pseudonym}")
 
 
 def _read(stored: str) -> Note:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from antiphon import keys
 from antiphon.entities import ENTITIES
 from antiphon.lake import Session, Snapshot
@@ -20,6 +22,7 @@ from antiphon.sources.pull import Pulled
 
 CUSTOMER, ORDER = "customer", "order"
 PREFIX = "forgotten-"  # a pseudonym begins so: rows that are only counted
+_IDS = pa.schema({"customer_id": pa.string()})
 REASON = "forgotten"  # of suppressions
 
 
@@ -82,6 +85,22 @@ def _bury_orders(project: Project, session: Session, path: Path, salt: str) -> N
         hashes = [tombstone(salt, ORDER, order_id) for (order_id,) in found]
         project.ledger.tombstones.put(ORDER, hashes, project.clock())
         session.register("forgotten_order", project.ledger.tombstones.table(ORDER))
+
+
+def returned(project: Project) -> list[str]:
+    """Forgotten people of whom something is held again: a backup was put back."""
+    people = project.ledger.tombstones.table(CUSTOMER)
+    if not people.num_rows:
+        return []
+    known = pa.table({"customer_id": sorted(project.ledger.erasure.customers())})
+    tables = {"forgotten_customer": people, "known": known.cast(_IDS)}
+    condition = _among(project.configuration.settings.salt, CUSTOMER, "customer_id")
+    with project.lake.session(tables=tables) as session:
+        rows = session.rows(
+            "SELECT DISTINCT customer_id FROM (SELECT customer_id FROM known UNION ALL "
+            f"SELECT customer_id FROM customers) WHERE {condition} ORDER BY 1"
+        )
+    return [str(row[0]) for row in rows]
 
 
 def lift_agreed(project: Project, snapshot: Snapshot) -> int:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from privacy_scene import DAY_TWO, MAIL, NEXT, PARTNER, PHONE, WHO, letters, traces
-from small_shop import Shop, at
+from small_shop import Shop, at, frozen_at
 
 from antiphon import keys
 from antiphon.errors import RunBusy, UserFilesError
-from antiphon.guards.backup import back_up
+from antiphon.guards.backup import back_up, restore
 from antiphon.privacy.export import as_text, export
-from antiphon.privacy.forget import Forgotten, forget
+from antiphon.privacy.forget import Forgotten, forget, to_repeat
 from antiphon.privacy.tombstones import PREFIX
 from antiphon.steps import daily
 from antiphon.steps.replaying import replay, runs_of
@@ -182,6 +182,7 @@ def test_whatever_kills_it_repeating_it_ends_it(shop: Shop, stage: str) -> None:
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
     before = states(shop)
+    assert to_repeat(shop.project(NEXT)) == ([] if stage == "the last" else [WHO])
     assert forgotten(shop).proof.is_clean
     assert traces(shop.root, UNSHARED) == []
     assert states(shop) == before
@@ -215,6 +216,18 @@ def test_packed_copies_are_named_and_left(shop: Shop) -> None:
     done = forgotten(shop)
     assert done.proof.copies == ("var/backups/old.tar.gz",)
     assert done.proof.is_clean
+
+
+def test_who_comes_back_with_a_backup_is_known_and_forgotten_again(shop: Shop) -> None:
+    copy = shop.root.parent / "old.tar.gz"
+    back_up(shop.project(NEXT), copy)
+    forgotten(shop)
+    assert to_repeat(shop.project(NEXT)) == []
+    restore(shop.root, copy, frozen_at(NEXT), force=True)
+    assert to_repeat(shop.project(NEXT)) == [WHO]
+    done = forgotten(shop)
+    assert done.proof.left == {}
+    assert to_repeat(shop.project(NEXT)) == []
 
 
 def test_the_proof_finds_what_an_erasure_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
