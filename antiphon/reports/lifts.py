@@ -9,7 +9,8 @@ campaign at all and are no comparison for one.
 
 # ruff: noqa: S608  (names are ours)
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,8 +20,10 @@ from antiphon.campaigns.rules import Policy
 from antiphon.lake import Session
 from antiphon.policy.arms import is_stratified
 from antiphon.project import Project
-from antiphon.reports.session import EVERYTHING, Scope, report_session
+from antiphon.quoting import literal
+from antiphon.reports.session import EVERYTHING, Scope, by_bucket, reading_session
 from antiphon.response import sample_ratio
+from antiphon.response.attribution import CODE, SURVEY
 from antiphon.response.lift import Lift, of_means, of_rates
 from antiphon.response.means import Moments, moments_sql
 from antiphon.response.verdicts import POINTS, Finding, Unit, Verdict, per_thousand, verdict
@@ -28,7 +31,6 @@ from antiphon.response.verdicts import POINTS, Finding, Unit, Verdict, per_thous
 CONTROL = "control"
 PERIOD_BEFORE_DAYS = 365  # what was spent so long before the message takes noise away (CUPED)
 ONE_DAY = timedelta(days=1)
-NOT_MEASURABLE = ("code", "survey")  # nobody held out has a code, or is asked
 ROWS = "measured"
 # The columns of `rows`, and what they hold.
 COLUMNS = {
@@ -138,8 +140,11 @@ def lifts(
     The order of the variants is that of the campaign's file.
     """
     now = project.clock()
-    with report_session(project, scope) as session:
-        _measure(session, project, now)
+    with reading_session(project, scope) as (reading, session), ExitStack() as stack:
+        sql = _rows_sql(session, project, now)
+        if sql is None:
+            return []
+        stack.enter_context(by_bucket(reading, session, ROWS, sql))
         arms = _arms(session)
         looked = {
             campaign: _Looked(int(waiting), first_at)
@@ -235,55 +240,50 @@ class _Campaign:
         return sample_ratio.chance(counts, shares)
 
 
-def _measure(session: Session, project: Project, now: datetime) -> None:
-    """The table of rows to compare: of campaigns with a goal that a control group can reach."""
+def _rows_sql(session: Session, project: Project, now: datetime) -> str | None:
+    """The rows to compare, one each: of campaigns that have control rows and a goal which these
+    can reach. None where there is no such campaign."""
     campaigns = project.configuration.campaigns
-    measurable = [
-        name
-        for name, one in campaigns.items()
-        if one.goal is not None and one.goal.event not in NOT_MEASURABLE
-    ]
-    unreleased = project.ledger.runs.never_released()
-    session.execute(
-        "CREATE TEMP TABLE comparable AS SELECT unnest($names::VARCHAR[]) AS campaign",
-        {"names": measurable},
-    )
-    session.execute(
-        "CREATE TEMP TABLE unreleased AS SELECT unnest($runs::VARCHAR[]) AS run_id",
-        {"runs": unreleased},
-    )
+    held = session.rows(f"SELECT DISTINCT campaign FROM occurrences WHERE arm = '{CONTROL}'")
+    goals = {name: one.goal.event for name, one in campaigns.items() if one.goal is not None}
+    chosen = [name for (name,) in held if goals.get(name, CODE) not in (CODE, SURVEY)]
+    if not chosen:
+        return None
+    unreleased = set(project.ledger.runs.never_released())
+    runs = session.rows("SELECT DISTINCT run_id FROM occurrences WHERE NOT is_sent")
+    left_out = [run_id for (run_id,) in runs if run_id in unreleased]
     moment = f"TIMESTAMPTZ '{now.isoformat()}'"
-    session.execute(
-        f"""
-        CREATE TEMP TABLE {ROWS} AS
-        SELECT
-            o.message_id, o.customer_id, o.campaign, o.arm, o.unit, o.contact_at,
-            o.counts_until <= {moment} AS is_complete,
-            NOT o.is_sent AND NOT o.is_control AS has_not_left,
-            o.is_converted, o.revenue
-        FROM outcomes AS o
-        SEMI JOIN comparable USING (campaign)
-        ANTI JOIN unreleased USING (run_id)
-        WHERE o.arm <> 'universal_control' AND o.contact_at <= {moment}
-            AND o.campaign IN (SELECT campaign FROM occurrences WHERE arm = '{CONTROL}')
-        """
-    )
-    session.execute(
-        f"""
-        CREATE TEMP TABLE before AS
-        SELECT m.message_id, sum(o.amount)::DOUBLE AS spent
-        FROM {ROWS} AS m JOIN orders AS o
-            ON o.customer_id = m.customer_id
-            AND o.ordered_at < m.contact_at
-            AND o.ordered_at >= m.contact_at - to_days({PERIOD_BEFORE_DAYS})
-        WHERE m.is_complete
-        GROUP BY m.message_id
-        """
-    )
+    return f"""
+        WITH rows AS (
+            SELECT
+                message_id, customer_id, campaign, arm, unit, contact_at,
+                counts_until <= {moment} AS is_complete,
+                NOT is_sent AND NOT is_control AS has_not_left,
+                is_converted, revenue
+            FROM outcomes
+            WHERE campaign IN ({_listed(chosen)})
+                AND run_id NOT IN ({_listed(left_out)})
+                AND arm <> 'universal_control' AND contact_at <= {moment}
+        ), before AS (
+            SELECT m.message_id, sum(o.amount)::DOUBLE AS spent
+            FROM rows AS m JOIN orders AS o
+                ON o.customer_id = m.customer_id
+                AND o.ordered_at < m.contact_at
+                AND o.ordered_at >= m.contact_at - to_days({PERIOD_BEFORE_DAYS})
+            WHERE m.is_complete
+            GROUP BY m.message_id
+        )
+        SELECT r.* EXCLUDE (message_id, customer_id), coalesce(b.spent, 0) AS spent
+        FROM rows AS r LEFT JOIN before AS b ON b.message_id = r.message_id
+    """
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(literal(name) for name in ("", *names))
 
 
 def _arms(session: Session) -> dict[str, dict[str, _Arm]]:
-    relation = f"(SELECT * FROM {ROWS} LEFT JOIN before USING (message_id) WHERE is_complete) AS m"
+    relation = f"(SELECT * FROM {ROWS} WHERE is_complete) AS complete"
     asked = {
         "rate": moments_sql(relation, "campaign, arm", outcome="is_converted::INT", cluster="unit"),
         "money": moments_sql(
@@ -291,7 +291,7 @@ def _arms(session: Session) -> dict[str, dict[str, _Arm]]:
             "campaign, arm",
             outcome="revenue",
             cluster="unit",
-            before="coalesce(spent, 0)",
+            before="spent",
         ),
     }
     moments: dict[tuple[str, str], dict[str, Moments]] = {}

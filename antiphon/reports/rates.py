@@ -7,6 +7,7 @@ detractors of answers` gives nps_score, nps_low and nps_high in hundredths (Net 
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
 from antiphon.project import Project
-from antiphon.reports.session import EVERYTHING, Scope, report_session
+from antiphon.reports.session import EVERYTHING, Scope, by_bucket, reading_session
 from antiphon.response.nps import NetPromoter
 from antiphon.response.rates import Rate
 
@@ -121,7 +122,11 @@ def report_table(project: Project, name: str, scope: Scope = EVERYTHING) -> Repo
         "as_of": now,
     }
     asked = {key: value for key, value in values.items() if re.search(rf"\${key}\b", sql)}
-    with report_session(project, scope) as session:
+    with reading_session(project, scope) as (reading, session), ExitStack() as stack:
+        if reading.snapshot.buckets > 1 and re.search(r"\boutcomes\b", sql):
+            columns = [name for name, *_ in session.rows("DESCRIBE outcomes")]
+            made = f"SELECT {', '.join(_named(sql, columns))} FROM outcomes"  # noqa: S608 (ours)
+            stack.enter_context(by_bucket(reading, session, "outcomes", made))
         counts = session.arrow(sql, asked or None)
     path, columns = f"{FOLDER}/{name}.sql", counts.column_names
     return ReportTable(name, counts, declared(path, sql, columns), scores(path, sql, columns))
@@ -133,6 +138,15 @@ def scores(path: str, sql: str, columns: Sequence[str]) -> tuple[ScoreOf, ...]:
     for one in found:
         _there(path, f"the score {one.name!r}", (one.part, one.less, one.whole), columns)
     return found
+
+
+def _named(sql: str, columns: Sequence[str]) -> list[str]:
+    """The columns a query may ask for by name; all, where it may ask for all."""
+    plain = re.sub(r"--[^\n]*|count\(\*\)", "", sql, flags=re.IGNORECASE)
+    if "*" in plain or re.search(r"\bcolumns\b|^\s*from\b", plain, re.IGNORECASE):
+        return list(columns)
+    words = {word.lower() for word in re.findall(r"\w+", plain)}
+    return [name for name in columns if name in words] or list(columns)
 
 
 def declared(path: str, sql: str, columns: Sequence[str]) -> tuple[RateOf, ...]:

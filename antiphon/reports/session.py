@@ -2,15 +2,19 @@
 
 # ruff: noqa: S608  (names are ours)
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
 from antiphon.campaigns.models import Campaign
 from antiphon.clock import business_day
+from antiphon.keys import bucket_sql
 from antiphon.lake import Session, Snapshot
 from antiphon.ledger import Ledger
 from antiphon.project import Project
@@ -18,6 +22,7 @@ from antiphon.quoting import literal
 from antiphon.reports.views import OUTCOMES
 from antiphon.response.answers import answers_sql
 from antiphon.response.attribution import Counted, conversions_sql, occurrences_sql
+from antiphon.steps.buckets import bucket_session, each_bucket
 from antiphon.steps.intake import ledger_mark
 
 GOALS = pa.schema(
@@ -51,39 +56,95 @@ class Scope:
 EVERYTHING = Scope()
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a report reads: a snapshot, and what the ledger has learnt since."""
+
+    project: Project
+    snapshot: Snapshot
+    scope: Scope
+    now: datetime
+    recent: Mapping[str, pa.Table]
+
+    @property
+    def zone(self) -> str:
+        """The business time zone."""
+        return self.project.configuration.settings.business.timezone
+
+    def prepare(self, session: Session, bucket: int | None = None) -> None:
+        """The views of a session over the snapshot, or over one of its buckets."""
+        for entity, key in (("contacts", "message_id"), ("responses", "response_id")):
+            if self.recent[entity].num_rows:
+                session.register(f"recent_{entity}", self.recent[entity])
+                _lay_over(session, entity, key, self.snapshot.buckets, bucket)
+        campaigns = self.project.configuration.campaigns
+        session.register("goals", goals(campaigns))
+        narrowed = self.scope.condition(business_day(self.now, self.zone))
+        has_attempts = _any(session, "contacts", "attempt > 1")
+        has_unnamed = _any(session, "responses", "message_id IS NULL AND campaign IS NOT NULL")
+        has_returns = _any(session, "orders", "amount < 0")
+        views = {
+            "every_occurrence": occurrences_sql(self.zone, has_attempts=has_attempts),
+            "answers": answers_sql(self.now, has_unnamed=has_unnamed),
+            "conversions": conversions_sql(counted(campaigns), self.now, has_returns=has_returns),
+            "occurrences": f"SELECT * FROM every_occurrence WHERE {narrowed}",
+            "outcomes": OUTCOMES,
+        }
+        for name, sql in views.items():
+            session.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+
+
 @contextmanager
 def report_session(project: Project, scope: Scope = EVERYTHING) -> Iterator[Session]:
     """A session with the entities and, made of them, the views of antiphon.reports.views:
     occurrences, answers, conversions and outcomes; quarantine too. Contacts and responses are the
     ledger's latest. The scope narrows occurrences and outcomes: who shares an order with them, or
     answered what else, does not depend on it."""
-    snapshot = project.lake.current()
-    with project.lake.session(snapshot, tables=_recent(project.ledger, snapshot)) as session:
-        for entity, key in (("contacts", "message_id"), ("responses", "response_id")):
-            _lay_over(session, entity, key)
-        session.execute(f"CREATE TEMP VIEW quarantine AS {_quarantine_sql(snapshot)}")
-        campaigns = project.configuration.campaigns
-        session.register("goals", goals(campaigns))
-        zone, now = project.configuration.settings.business.timezone, project.clock()
-        narrowed = scope.condition(business_day(now, zone))
-        views = {
-            "every_occurrence": occurrences_sql(
-                zone, has_attempts=_any(session, "contacts", _SEVERAL)
-            ),
-            "answers": answers_sql(now, has_unnamed=_any(session, "responses", _UNNAMED)),
-            "conversions": conversions_sql(
-                counted(campaigns), now, has_returns=_any(session, "orders", "amount < 0")
-            ),
-            "occurrences": f"SELECT * FROM every_occurrence WHERE {narrowed}",
-            "outcomes": OUTCOMES,
-        }
-        for name, sql in views.items():
-            session.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+    with reading_session(project, scope) as (_, session):
         yield session
 
 
-_SEVERAL = "attempt > 1"
-_UNNAMED = "message_id IS NULL AND campaign IS NOT NULL"
+@contextmanager
+def reading_session(project: Project, scope: Scope) -> Iterator[tuple[Reading, Session]]:
+    """As `report_session`, with what it reads."""
+    snapshot = project.lake.current()
+    with project.lake.session(snapshot) as session:  # keeps the snapshot while it is open
+        recent = _recent(project.ledger, snapshot)
+        reading = Reading(project, snapshot, scope, project.clock(), recent)
+        reading.prepare(session)
+        session.execute(f"CREATE TEMP VIEW quarantine AS {_quarantine_sql(snapshot)}")
+        yield reading, session
+
+
+@contextmanager
+def by_bucket(reading: Reading, session: Session, name: str, sql: str) -> Iterator[None]:
+    """Makes the relation `name` of a query whose rows need only those of their own customer.
+
+    Of many buckets each answers for itself, beside others, into a file: the session would hold
+    all messages and all that answers them in memory at once.
+    """
+    if reading.snapshot.buckets == 1:
+        session.execute(f"CREATE TEMP TABLE {name} AS {sql}")
+        yield
+        return
+    spill = reading.project.lake.path / "tmp"
+    spill.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=spill, prefix=f"{os.getpid()}-") as folder:
+
+        def work(bucket: int) -> Path:
+            path = Path(folder) / f"{bucket}.parquet"
+            with bucket_session(reading.project, reading.snapshot, bucket) as one:
+                one.execute("SET disabled_optimizers = ''")
+                reading.prepare(one, bucket)
+                one.write(sql, path)
+            return path
+
+        paths = each_bucket(reading.project, reading.snapshot, work)
+        listed = ", ".join(literal(str(path)) for path in paths)
+        session.execute(
+            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet([{listed}])"
+        )
+        yield
 
 
 def goals(campaigns: Mapping[str, Campaign]) -> pa.Table:
@@ -109,19 +170,17 @@ def _recent(ledger: Ledger, snapshot: Snapshot) -> dict[str, pa.Table]:
         contacts = reader.read_all()
     with ledger.responses.table_since(mark) as reader:
         responses = reader.read_all()
-    return {"recent_contacts": contacts, "recent_responses": responses}
+    return {"contacts": contacts, "responses": responses}
 
 
-def _lay_over(session: Session, entity: str, key: str) -> None:
-    """The newer rows of an entity take the place of the lake's."""
-    ((rows,),) = session.rows(f"SELECT count(*) FROM recent_{entity}")
-    if not rows:
-        return
+def _lay_over(session: Session, entity: str, key: str, buckets: int, bucket: int | None) -> None:
+    """The newer rows of an entity (in the bucket) take the place of the lake's."""
+    mine = "true" if bucket is None else f"{bucket_sql('customer_id', buckets)} = {bucket}"
     session.execute(f"CREATE TEMP VIEW lake_{entity} AS FROM memory.main.{entity}")
     session.execute(
         f"CREATE TEMP VIEW {entity} AS"
         f" SELECT * FROM lake_{entity} ANTI JOIN recent_{entity} USING ({key})"
-        f" UNION ALL BY NAME SELECT * FROM recent_{entity}"
+        f" UNION ALL BY NAME SELECT * FROM recent_{entity} WHERE {mine}"
     )
 
 

@@ -113,9 +113,15 @@ class World:
         }
         self.add("responses", **{**usual, **values})
 
-    def open(self, now: datetime = NOW) -> Project:
-        """The project at that moment, the rows in its lake."""
-        configuration = replace(self._project.configuration, campaigns=dict(self._campaigns))
+    def open(self, now: datetime = NOW, buckets: int | None = None) -> Project:
+        """The project at that moment, the rows in its lake (of so many buckets)."""
+        settings = self._project.configuration.settings
+        lake = settings.lake.model_copy(update={"buckets": buckets})
+        configuration = replace(
+            self._project.configuration,
+            campaigns=dict(self._campaigns),
+            settings=settings.model_copy(update={"lake": lake}),
+        )
         project = replace(self._project, configuration=configuration, clock=lambda: now)
         fill(project, self.rows)
         return project
