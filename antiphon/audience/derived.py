@@ -118,8 +118,8 @@ def find_constants(
         if known is None:
             scores = {n: definitions.scores[n].enquire() for n in layer if n in definitions.scores}
             thresholds |= answered(scores, ask)
-            rated = {n: definitions.rates[n].enquire() for n in layer if n in definitions.rates}
-            rates |= answered(rated, ask)
+            rated = {n: definitions.rates[n] for n in layer if n in definitions.rates}
+            rates |= {n: one.rates(scan(one.query(source))) for n, one in rated.items()}
         crosses = {n: e for n in layer if (e := _cross_enquiry(definitions, n, known))}
         cells |= answered(crosses, ask)
         thresholds |= {n: known.thresholds[n] for n in layer if known and n in known.thresholds}

@@ -5,12 +5,13 @@ and drawn towards the rate of its parents (antiphon.response.shrinkage). The par
 what is left of it when its dimensions are given up in the order of its cross's `roll_up`.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping
+# ruff: noqa: S608  (names are checked)
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.audience.crosses import BETWEEN
-from antiphon.audience.enquiry import Enquiry
 from antiphon.audience.expressions import RELATION
 from antiphon.quoting import literal, quoted
 from antiphon.response.shrinkage import shrunk_rates
@@ -34,27 +35,31 @@ class GroupRate:
         """Another text for every rate that would come out otherwise."""
         return f"{self.name} {self.part} {self.of} {self.by} {self.levels}"
 
-    def enquire(self) -> Enquiry[Rates]:
-        """Add up over all customers."""
+    def query(self, relation: str) -> str:
+        """Adds up over all customers: one row with the groups, their `part` and their `of`, all
+        three as lists. Of more answers than messages all messages count as answered."""
         group = f"{RELATION}.{quoted(self.by)}"
-        part, of = (f"greatest({RELATION}.{quoted(name)}, 0)" for name in (self.part, self.of))
-        # few customers differ in all three, so this is small however many there are
-        seen = f"concat({part}, ' ', {of}, ' ', {group})"
-        (counts,) = yield [f"histogram({seen})"]
-        return self.rates(counts or {})
+        part, of = (
+            f"greatest(coalesce({RELATION}.{quoted(name)}, 0), 0)" for name in (self.part, self.of)
+        )
+        return (
+            f"SELECT list(name), list(parts), list(wholes) FROM (SELECT {group} AS name, "
+            f"sum(least({part}, {of}))::DOUBLE AS parts, sum({of})::DOUBLE AS wholes "
+            f"FROM {relation} AS {RELATION} WHERE {group} IS NOT NULL GROUP BY ALL) AS counted"
+        )
 
-    def rates(self, counts: Mapping[str, int]) -> dict[str, float]:
-        """Group → its rate, '' → that of everybody. `counts`: 'PART OF GROUP' → customers."""
-        groups: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
-        for text, customers in counts.items():
-            part, of, group = text.split(" ", 2)
-            parts, wholes = groups[group]
-            # nobody answers more messages than were sent, whatever a file of features says
-            more = min(float(part), float(of)) * customers
-            groups[group] = (parts + more, wholes + float(of) * customers)
-        rates = shrunk_rates({self._path(group): counted for group, counted in groups.items()})
-        found = {group: rates[self._path(group)] for group in sorted(groups) if rates}
-        return found | ({"": rates[()]} if rates else {})
+    def rates(self, counted: Sequence[Any]) -> dict[str, float]:
+        """Group → its rate, '' → that of everybody, of what `query` answered."""
+        names, parts, wholes = (one or [] for one in counted)
+        paths = {name: self._path(name) for name in names}
+        groups = {
+            paths[name]: (part, whole)
+            for name, part, whole in zip(names, parts, wholes, strict=True)
+        }
+        rates = shrunk_rates(groups)
+        if not rates:
+            return {}
+        return {name: rates[paths[name]] for name in sorted(names)} | {"": rates[()]}
 
     def _path(self, group: str) -> tuple[str, ...]:
         names = group.split(BETWEEN)

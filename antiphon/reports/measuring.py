@@ -95,7 +95,8 @@ def read_table(path: Path, columns: list[str]) -> "pd.DataFrame":
             )
         if is_parquet:
             return pd.read_parquet(path, columns=columns)
-        return pd.read_csv(path, usecols=columns)
+        # an arm may be called None, or NA
+        return pd.read_csv(path, usecols=columns, keep_default_na=False, na_values=[""])
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise UserFilesError(

@@ -1,12 +1,9 @@
 """Claims on rates of groups: a customer answers as the group does, as far as it speaks."""
 
-import math
-
 import pytest
 from defined import column, constants, customers, defined, tried
 
 from antiphon.audience.derived import Constants
-from antiphon.audience.group_rates import GroupRate
 
 TOWNS = {"north": ["Kiel", "Bremen"], "south": ["Ulm"]}
 DECLARED = {
@@ -79,10 +76,10 @@ def test_the_parents_of_a_cell_are_what_is_left_when_it_gives_up_its_dimensions(
 
 
 def test_more_answers_than_messages_are_all_of_them() -> None:
-    rate = GroupRate("answers", "days", "orders_so_far", "cells", (0,))
-    found = rate.rates({"9 3 a": 5, "0 3 b": 5})
-    assert found["a"] == 1.0
-    assert math.isclose(found[""], 0.5)
+    rows = [*_people(9, 3, "Kiel", 5, 5, 0), *_people(0, 3, "Ulm", 5, 5, 5)]
+    rates = constants(customers(rows), defined(**DECLARED)).rates["answers"]
+    assert rates["north/low"] == 1.0
+    assert rates[""] == 0.5
 
 
 @pytest.mark.parametrize(

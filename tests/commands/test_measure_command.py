@@ -123,6 +123,14 @@ def test_a_table_that_is_wrong_is_answered_with_what_and_what_next(
     assert "\n  " in told
 
 
+def test_an_arm_may_be_called_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "trial.csv"
+    path.write_text("arm,bought\n" + "None,0\nNA,1\n" * 30)
+    asked = ["measure", str(path), "--arm", "arm", "--outcome", "bought", "--control", "None"]
+    assert exit_code(asked) == 0
+    assert "NA: +100.0 points" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "more", [["--day", "3"], ["--planned-shares", "control"], ["--planned-shares", "control=0"]]
 )
