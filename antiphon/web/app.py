@@ -1,7 +1,10 @@
 """The public server as an ASGI application: `create_app(project)`."""
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -22,9 +25,11 @@ from antiphon.web import (
     webversion,
 )
 from antiphon.web.keys import WebhookKeys
+from antiphon.web.pages import not_found
 from antiphon.web.site import Site
 from antiphon.web.webhooks import Webhooks
 
+log = logging.getLogger("antiphon.web")
 PARTS = (unsubscribe, preferences, confirmation, clicks, webversion, surveys, tills)
 
 
@@ -44,7 +49,11 @@ class App:
         self._prefix = urlsplit(site.project.configuration.settings.links.base_url).path.rstrip("/")
         self._inner: ASGIApp = Starlette(
             routes=_routes(site),
-            exception_handlers={LedgerError: _not_now(site)},
+            exception_handlers={
+                LedgerError: _not_now(site),
+                404: not_found(site),
+                Exception: _our_fault(site),
+            },
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,5 +106,18 @@ def _not_now(site: Site) -> Handler:
         assert isinstance(error, LedgerError)
         site.failed(error)
         return PlainTextResponse("not now\n", 503, {"retry-after": "30"})
+
+    return answer
+
+
+def _our_fault(site: Site) -> Handler:
+    """What nobody foresaw: the log says where in our code, and nothing of whom it met."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        site.counts.add("web: our own fault")
+        frames = traceback.extract_tb(error.__traceback__)
+        where = ", ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames[-4:])
+        log.error("%s: %s at %s", request.method, type(error).__name__, where)
+        return PlainTextResponse("our own fault\n", 500)
 
     return answer

@@ -5,7 +5,7 @@ A page's address holds a token, so that no referrer leaves it and no cache keeps
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -143,6 +143,15 @@ def page(site: Site, path: str, endpoint: Endpoint, *, posts: bool = True) -> Ro
 
     methods = ["GET", "POST"] if posts else ["GET"]
     return Route(path, answer, methods=methods)
+
+
+def not_found(site: Site) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What is answered at an address that is none of ours."""
+
+    async def answer(request: Request, _: Exception) -> Response:
+        return Visit(site, request).show("wrong_link.html", 404, why="forged")
+
+    return answer
 
 
 def _fields(request: Request, body: bytes) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from antiphon.steps.composing import signer_of
 from antiphon.web.keys import WebhookKeys, keys_of
 from antiphon.web.receiving import Counts, Receiver
 
+_AFTER = ".,;:!?)>]}'\"*"  # what mail programs take for a part of the link before it
 LOOKS_EVERY = 10.0  # seconds between two looks at the project's files
 log = logging.getLogger("antiphon.web")
 
@@ -94,6 +95,7 @@ class Site:
     def person(self, purpose: Purpose, token: str) -> Person:
         """Who follows a link; raises BadLink. One can always unsubscribe, and clicks lead on;
         other pages close when the message is older than `web: link_age`."""
+        token = token.rstrip(_AFTER)
         try:
             message_id = self.signer.read(purpose, token)
         except BadToken:

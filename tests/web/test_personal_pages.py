@@ -100,7 +100,29 @@ def test_a_cut_link_is_answered_with_what_to_do(scene: Scene, cut: int):
     path = scene.path(Purpose.UNSUBSCRIBE, "00ff" * 8)
     answered = scene.post(path[:-cut])
     assert answered.status_code == 404
-    assert answered.headers["content-type"].startswith("text/html") or cut >= 52
+    assert answered.headers["content-type"].startswith("text/html")
+    assert "mailto:" in answered.text
+
+
+@pytest.mark.parametrize("after", [".", ")", ">.", '",'])
+def test_what_stands_after_a_link_in_a_text_is_not_part_of_it(scene: Scene, after: str):
+    path = scene.path(Purpose.UNSUBSCRIBE, scene.send())
+    assert scene.post(path + after).status_code == 200
+
+
+def test_a_fault_of_ours_is_logged_without_anything_personal(scene: Scene, monkeypatch, caplog):
+    path = scene.path(Purpose.PREFERENCES, scene.send())
+
+    def broken(_: str):
+        raise RuntimeError("ada@example.com")
+
+    monkeypatch.setattr(scene.project.ledger.messages, "by_customer", broken)
+    with pytest.raises(RuntimeError):  # as a server sees it; it has answered by then
+        scene.get(path)
+    assert "RuntimeError at" in caplog.text
+    assert "ada" not in caplog.text
+    assert path.rpartition("/")[2] not in caplog.text
+    assert scene.refused() == {"web: our own fault": 1}
 
 
 def test_a_link_serves_only_its_purpose(scene: Scene):
