@@ -38,7 +38,8 @@ class NetPromoter:
         Three answers are added, ¾ to promoters and detractors and 1½ to passives; then the normal
         interval by the variance of a multinomial's difference, p + d − (p − d)². Of the intervals
         compared by B. Rocks, "Interval Estimation for the Net Promoter Score", The American
-        Statistician 70 (2016), those of this kind cover best, for small samples too.
+        Statistician 70 (2016), those of this kind cover best, for small samples too. Widened to
+        hold the score itself, which it may miss where all answers are alike.
         """
         if not self.answers:
             return None
@@ -49,7 +50,8 @@ class NetPromoter:
         half = NormalDist().inv_cdf((1 + confidence) / 2) * sqrt(
             ((p + d) / n - middle * middle) / n
         )
-        return max(-1.0, middle - half), min(1.0, middle + half)
+        score = (self.promoters - self.detractors) / self.answers
+        return max(-1.0, min(middle - half, score)), min(1.0, max(middle + half, score))
 
     def __str__(self) -> str:
         """`+35 (+12 to +52, n 40)`, in hundredths; `` of nothing."""

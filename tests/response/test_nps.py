@@ -54,5 +54,6 @@ def test_score_and_interval_stay_within_their_bounds(p: int, q: int, d: int) -> 
         found = NetPromoter(p, q, d)
         low, high = found.interval() or (0, 0)
         assert -1 <= low < high <= 1
+        assert low <= (found.score or 0) <= high
         mirrored = NetPromoter(d, q, p).interval() or (0, 0)
         assert mirrored == pytest.approx((-high, -low))
