@@ -19,7 +19,7 @@ from antiphon.town.behaviour import Behaviour, read_behaviour
 FILE = "town.yaml"
 USUAL = Path(__file__).with_name(FILE)
 BASE_URL = "https://town.invalid"
-KEY_FROM = "ANTIPHON_TOWN_LINK_KEY"  # set nowhere: the town signs with a key of its own
+NOWHERE = "ANTIPHON_TOWN_HAS_NO_KEY"  # set nowhere: the town makes keys of its own
 DEMO = "var/demo/"
 OWN = (*FOLDERS, "var")  # what a town consists of, beside its file
 KEPT = ("version", "company", "business", "lake", "sms", "responses", "salt")  # of settings.yaml
@@ -63,11 +63,15 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     """The project's settings with everything replaced that leads out of the town."""
     own = {name: given[name] for name in KEPT if name in given}
     lake = {**own.get("lake", {}), "path": "var/lake"}
+    said = {name: value for name, value in own.get("responses", {}).items() if name != "poll"}
     return own | {
         "lake": lake,
+        "responses": said,
         "environment": "rehearsal",
         "providers": {"email": "sandbox", "sms": "sandbox", "outbox": "var/outbox"},
-        "links": {"base_url": BASE_URL, "key_from": KEY_FROM},
+        "links": {"base_url": BASE_URL, "key_from": NOWHERE},
+        "offers": {"key_from": NOWHERE, "till_from": NOWHERE},
+        "web": {"sendgrid_key_from": NOWHERE, "twilio_key_from": NOWHERE},
     }
 
 

@@ -1,7 +1,6 @@
 """The people of a town: what is hidden from the company, and what they buy without being asked."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -34,12 +33,15 @@ class People:
         self.place = {name: position for position, name in enumerate(self.ids)}
 
     def kind(self, customer: str) -> Kind:
-        """What sort of customer this truly is."""
-        return self.kinds[self.place[customer]]
+        """What sort of customer this truly is; somebody who exists only in the shop's files, by a
+        mistake, is gone."""
+        place = self.place.get(customer)
+        return Kind.GONE if place is None else self.kinds[place]
 
-    def effects(self, customers: Sequence[str], by_kind: dict[Kind, float]) -> Floats:
-        """The effect on each of these customers."""
-        return np.array([by_kind[self.kind(one)] for one in customers], np.float64)
+    def rate(self, customer: str) -> float:
+        """Orders a year without any message."""
+        place = self.place.get(customer)
+        return 0.0 if place is None else float(self.rates[place])
 
     def lately(self, customer: str, at: datetime, within: timedelta) -> int:
         """How many messages this person got in the time before."""

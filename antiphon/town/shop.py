@@ -101,7 +101,7 @@ class Shop:
     def _basket(self, customer: str, number: int) -> list[tuple[str, int, int]]:
         """Product, pieces and the price of one, for each line."""
         random = np.random.default_rng([self._seed, 7, number])
-        taste = int(self._people.taste[self._people.place[customer]])
+        taste = int(self._people.taste[self._people.place.get(customer, 0)])
         basket = []
         for _ in range(1 + int(random.poisson(1.1))):
             shelf = taste if random.random() < 0.55 else int(random.integers(len(self._shelves)))

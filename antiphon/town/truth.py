@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -151,9 +152,9 @@ def _true_lift(town: Town, campaign: str, rows: Sequence[_Row]) -> float | None:
             continue
         sent = row.sent
         interest = float(kept(town.behaviour.fatigue, np.array([float(sent.lately)]))[0])
-        rate = town.people.rates[town.people.place[sent.customer]]
+        rate = town.people.rate(sent.customer)
         arrives = arrival_share(town.behaviour, sent.letter.is_email)
-        extra.append(arrives * sent.effect * interest * within * float(np.exp(-rate * years)))
+        extra.append(arrives * sent.effect * interest * within * exp(-rate * years))
     return float(np.mean(extra)) if extra else None
 
 

@@ -185,12 +185,13 @@ def test_a_town_leaves_accounts_alerts_and_databases_of_its_project_behind(tmp_p
     assert "ledger: {}" in settings
     given = settings.replace("ledger: {}", "ledger: {url_from: SECRET_LEDGER}") + (
         "\nenvironment: live\nalerts: {webhook: 'https://chat.example/x'}\n"
-        "accounts: {main: {uses: sendgrid}}\n"
+        "accounts: {main: {uses: sendgrid}}\nresponses: {poll: main}\n"
+        "offers: {till_from: SECRET_TILLS}\n"
     )
     project = type(files)({**files.texts, "config/settings.yaml": given})
     found(tmp_path / "town", project)
     written = (tmp_path / "town" / "config" / "settings.yaml").read_text()
-    for word in ("SECRET_LEDGER", "live", "chat.example", "sendgrid"):
+    for word in ("SECRET_TILLS", "poll", "SECRET_LEDGER", "live", "chat.example", "accounts"):
         assert word not in written
     assert is_town(tmp_path / "town")
 
