@@ -6,17 +6,29 @@ So no crash leaves a message without its code or gives one code to two: both sta
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Connection, column, delete, func, or_, select, table
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Insert,
+    bindparam,
+    column,
+    delete,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
 
 from antiphon.errors import LedgerError
 from antiphon.keys import code_key
 from antiphon.ledger.engine import listed
-from antiphon.ledger.inserting import insert_into, insert_new
+from antiphon.ledger.inserting import insert_into
 from antiphon.ledger.response_schema import codes
 from antiphon.ledger.schema import Instant, messages
 from antiphon.message.codes import code_secret, made, written
@@ -26,7 +38,8 @@ TRIALS = 20  # codes of 54 bits: one collision is rare, twenty in a row a fault
 Row = dict[str, Any]
 Touch = tuple[str, str]  # campaign and step
 _NAMES = ("code", "campaign", "occurrence_key", "customer_id", "discount", "gift")
-_FACTS = (*_NAMES, "issued_at", "valid_until", "revision")
+_INSTANTS = ("issued_at", "valid_until")
+_FACTS = (*_NAMES, *_INSTANTS, "revision")
 
 
 @dataclass(frozen=True)
@@ -86,32 +99,29 @@ def take_back_unused(connection: Connection, revision: int) -> None:
 def _issue_own(
     connection: Connection, rows: Sequence[Row], issuing: Issuing, now: datetime, revision: int
 ) -> None:
-    secret, known = code_secret(issuing.key), _known(connection, rows)
-    facts, waiting = {}, {}
+    secret, known = (
+        code_secret(issuing.key),
+        _known(connection, [r["occurrence_key"] for r in rows]),
+    )
+    facts: dict[str, tuple[Any, ...]] = {}
+    waiting: dict[str, str] = {}
     for row in rows:
-        key, touch = row["occurrence_key"], (row["campaign"], row["step"])
+        key = row["occurrence_key"]
         if key not in known:
-            offer = orjson.loads(row["values_json"])["offer"]
-            waiting[key] = issuing.unique[touch]
-            facts[key] = (
-                *(row["campaign"], key, row["customer_id"], offer["discount"], offer.get("gift")),
-                _stored(now, connection),
-                _stored(issuing.ends_at(offer["valid_until"]), connection),
-                revision,
-            )
+            offer = _offer(row)
+            until = issuing.ends_at(offer["valid_until"])
+            given = (offer["discount"], offer.get("gift"), now, until, revision)
+            waiting[key] = issuing.unique[row["campaign"], row["step"]]
+            facts[key] = (row["campaign"], key, row["customer_id"], *given)
     for trial in range(TRIALS):
         if not waiting:
             break
         drawn = {key: prefix + made(secret, key, trial) for key, prefix in waiting.items()}
-        new = [dict(zip(_FACTS, (code, *facts[key]), strict=True)) for key, code in drawn.items()]
-        plain = table(codes.name, *(column(name) for name in _FACTS))
-        statement = insert_new(connection, plain).execution_options(preserve_rowcount=True)
-        if connection.execute(statement, new).rowcount == len(new):
+        if _insert(connection, [(code, *facts[key]) for key, code in drawn.items()]) == len(drawn):
             known |= drawn
             break
-        found = _known(connection, new)
-        known |= found
-        waiting = {key: prefix for key, prefix in waiting.items() if key not in found}
+        known |= _known(connection, list(drawn))
+        waiting = {key: prefix for key, prefix in waiting.items() if key not in known}
     else:
         raise LedgerError(f"no free promo codes after {TRIALS} trials: use another prefix.")
     for row in rows:
@@ -120,9 +130,51 @@ def _issue_own(
         row["values_json"] = row["values_json"].replace(f'"code":"{sample}"', f'"code":"{code}"', 1)
 
 
-def _known(connection: Connection, rows: Sequence[Row]) -> dict[str, str]:
+def _offer(row: Row) -> dict[str, Any]:
+    """What the message promises. Only the customer's own values come before it in the text."""
+    values: str = row["values_json"]
+    return _parsed(values[values.rindex('"offer":') :])
+
+
+@lru_cache(maxsize=4096)
+def _parsed(tail: str) -> dict[str, Any]:
+    offer: dict[str, Any] = orjson.loads("{" + tail)["offer"]
+    return offer
+
+
+def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Codes that are free, of FACTS; how many. The driver binds them itself: SQLAlchemy would take
+    longer to bind ten thousand than SQLite to write them."""
+    columns = list(zip(*rows, strict=True))
+    if connection.dialect.name == "postgresql":
+        given = {name: list(values) for name, values in zip(_FACTS, columns, strict=True)}
+        new = _insert_table().execution_options(preserve_rowcount=True)
+        return connection.execute(new, given).rowcount
+    store = Instant().process_bind_param
+    for place, name in enumerate(_FACTS):
+        if name in _INSTANTS:
+            known = {one: store(one, connection.dialect) for one in set(columns[place])}
+            columns[place] = tuple(known[one] for one in columns[place])
+    marks = ", ".join("?" * len(_FACTS))
+    statement = f"INSERT INTO codes ({', '.join(_FACTS)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    options = {"preserve_rowcount": True}
+    told = list(zip(*columns, strict=True))
+    return connection.exec_driver_sql(statement, told, execution_options=options).rowcount
+
+
+@cache
+def _insert_table() -> Insert:
+    kinds: dict[str, TypeEngine[Any]] = {name: codes.c[name].type for name in _FACTS}
+    given = [bindparam(name, type_=ARRAY(kind)) for name, kind in kinds.items()]
+    typed = [column(name, kind) for name, kind in kinds.items()]
+    told = func.unnest(*given).table_valued(*typed, name="told").render_derived()
+    new = postgresql.insert(codes).from_select(_FACTS, select(*(told.c[name] for name in _FACTS)))
+    return new.on_conflict_do_nothing()
+
+
+def _known(connection: Connection, occurrences: Sequence[str]) -> dict[str, str]:
     """Occurrence → the code it has."""
-    mine = codes.c.occurrence_key.in_(listed(connection, [row["occurrence_key"] for row in rows]))
+    mine = codes.c.occurrence_key.in_(listed(connection, occurrences))
     query = select(codes.c.occurrence_key, codes.c.code).where(mine)
     return dict(connection.execute(query).tuples().all())
 
@@ -133,7 +185,7 @@ def _note_shared(
     """Writes down the codes that everybody gets, for the tills; the latest last day counts."""
     found: dict[str, Row] = {}
     for row in rows:
-        offer = orjson.loads(row["values_json"])["offer"]
+        offer = _offer(row)
         code = code_key(offer["code"] or "")
         if not code:
             continue
@@ -162,7 +214,3 @@ def _note_shared(
     )
     for _, each in sorted(found.items()):
         connection.execute(upsert, each)
-
-
-def _stored(moment: datetime | None, connection: Connection) -> Any:
-    return Instant().process_bind_param(moment, connection.dialect)
