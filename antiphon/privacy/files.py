@@ -74,16 +74,15 @@ def names_them(path: Path, marks: Marks) -> bool:
 
 
 def others(folder: Path, skipped: Collection[Path] = ()) -> Iterator[Path]:
-    """Files below the folder but for Parquet files and those in `skipped`."""
-    for path in sorted(folder.rglob("*")):
-        is_skipped = any(path == one or one in path.parents for one in skipped)
-        if (
-            path.is_file()
-            and not path.is_symlink()
-            and path.suffix != ".parquet"
-            and not is_skipped
-        ):
-            yield path
+    """Files below the folder but for Parquet files, those in `skipped`, and other projects."""
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.is_symlink() or entry in skipped:
+            continue
+        if entry.is_dir():
+            if not (entry / PROJECT).exists():  # a town has a var/ of its own
+                yield from others(entry, skipped)
+        elif entry.suffix != ".parquet":
+            yield entry
 
 
 def is_packed(path: Path) -> bool:

@@ -34,9 +34,9 @@ def states(shop: Shop) -> Counter[tuple[str, str]]:
     return Counter((row["campaign"], row["state"]) for row in shop.contacts())
 
 
-def test_the_person_is_found_nowhere_below_var(shop: Shop) -> None:
-    assert len(traces(shop.root, UNSHARED)) > 15
-    done = forgotten(shop)
+def test_the_person_is_found_nowhere_below_var(lived: Path, erased: tuple[Shop, Forgotten]) -> None:
+    shop, done = erased
+    assert len(traces(lived, UNSHARED)) > 15
     assert traces(shop.root, UNSHARED) == []
     assert done.proof.is_clean
     assert done.proof.sources == ("data/customers.csv", "data/events.csv", "data/orders.csv")
@@ -44,11 +44,10 @@ def test_the_person_is_found_nowhere_below_var(shop: Shop) -> None:
     assert done.lake.gone["quarantine"] == 1
 
 
-def test_what_is_counted_is_counted_as_before(shop: Shop) -> None:
-    before = states(shop)
-    decisions = [len(_decisions(shop, who)) for who in (WHO, PARTNER)]
-    forgotten(shop)
-    assert states(shop) == before
+def test_what_is_counted_is_counted_as_before(lived: Path, erased: tuple[Shop, Forgotten]) -> None:
+    shop, _ = erased
+    decisions = [len(_decisions(Shop(lived), who)) for who in (WHO, PARTNER)]
+    assert states(shop) == states(Shop(lived))
     ledger = shop.project(NEXT).ledger
     [pseudonym] = {
         row["customer_id"] for row in shop.contacts() if row["customer_id"].startswith(PREFIX)
@@ -70,8 +69,8 @@ def _decisions(shop: Shop, customer_id: str) -> list[object]:
         return found
 
 
-def test_others_keep_what_they_share(shop: Shop) -> None:
-    done = forgotten(shop)
+def test_others_keep_what_they_share(erased: tuple[Shop, Forgotten]) -> None:
+    shop, done = erased
     project = shop.project(NEXT)
     assert done.shared == 1  # the number, however it is written
     assert done.suppressed == 1
@@ -82,8 +81,8 @@ def test_others_keep_what_they_share(shop: Shop) -> None:
     assert task.startswith(PARTNER)
 
 
-def test_past_days_are_still_replayed(shop: Shop) -> None:
-    forgotten(shop)
+def test_past_days_are_still_replayed(erased: tuple[Shop, Forgotten]) -> None:
+    shop, _ = erased
     project = shop.project(NEXT)
     for day in ("2026-05-12", "2026-05-13"):
         [record] = runs_of(project, date.fromisoformat(day))
@@ -152,7 +151,6 @@ def test_an_unfinished_run_goes_on_without_the_person(
 
 
 STAGES = {
-    "the ledger": ("antiphon.ledger.erasure", "_rename_answers"),
     "a snapshot": ("antiphon.lake.erasure", "replace_manifest"),
     "the last": ("antiphon.privacy.forget", "_compacted"),
 }
@@ -268,7 +266,7 @@ def test_an_export_holds_everything_and_says_where_it_came_from(shop: Shop) -> N
     assert document["about"]["recipients"] == {"email": ["local"], "sms": ["local"]}
 
 
-def test_of_a_forgotten_person_there_is_nothing_to_export(shop: Shop) -> None:
-    forgotten(shop)
+def test_of_a_forgotten_person_there_is_nothing_to_export(erased: tuple[Shop, Forgotten]) -> None:
+    shop, _ = erased
     with pytest.raises(UserFilesError, match="was forgotten on 2026-05-14: nothing is held"):
         export(shop.project(NEXT), WHO)
