@@ -12,9 +12,7 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.policy.arms import is_stratified
 from antiphon.policy.rules import CONTROL_ARM
-
-ALARM = 0.001  # of a thousand sound campaigns one warns by chance
-FEWEST_EXPECTED = 5.0  # below, the chi-square distribution is no good approximation
+from antiphon.response.sample_ratio import ALARM, chance
 
 
 @dataclass(frozen=True)
@@ -58,21 +56,9 @@ def mismatches(
         shares = {name: share for name, share in shares.items() if share > 0}
         mine = counts.get(one.campaign, {})
         observed = {name: mine.get(name, 0) for name in shares}
-        size = sum(observed.values())
-        expected = {name: share * size for name, share in shares.items()}
-        if len(shares) < 2 or min(expected.values()) < FEWEST_EXPECTED:
-            continue
-        chance = _chance(list(observed.values()), list(expected.values()))
-        if chance < ALARM:
-            arms = {name: (observed[name], expected[name]) for name in shares}
-            found.append(Mismatch(one.campaign, arms, chance))
+        likely = chance(observed, shares)
+        if likely is not None and likely < ALARM:
+            size = sum(observed.values())
+            arms = {name: (observed[name], share * size) for name, share in shares.items()}
+            found.append(Mismatch(one.campaign, arms, likely))
     return found
-
-
-def _chance(observed: list[int], expected: list[float]) -> float:
-    """The upper tail of chi-square with one degree of freedom less than there are arms."""
-    from scipy.special import chdtrc  # noqa: PLC0415 (slow to import; only runs need it)
-
-    pairs = zip(observed, expected, strict=True)
-    statistic = sum((seen - wanted) ** 2 / wanted for seen, wanted in pairs)
-    return float(chdtrc(len(observed) - 1, statistic))
