@@ -64,10 +64,11 @@ class Asked:
 
 
 def asked(project: Project, message: Message, now: datetime) -> Asked:
-    """The survey of the message's campaign; raises Closed."""
+    """The survey of the message's campaign; raises Closed. Who was forgotten (their messages have
+    no address any more) is asked nothing: an answer would be one of somebody."""
     configuration = project.configuration
     campaign = configuration.campaigns.get(message.campaign)
     survey = configuration.surveys.get(campaign.survey or "") if campaign else None
-    if survey is None or now > message.planned_at + survey.open_for:
+    if survey is None or message.address is None or now > message.planned_at + survey.open_for:
         raise Closed(f"the message {message.message_id} asks nothing any more")
     return Asked(survey, message)

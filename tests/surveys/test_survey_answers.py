@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from survey_world import DAY, HOUR, MINUTE, NOW, World
 
+from antiphon.ledger.erasure import Person
 from antiphon.surveys import settle
 
 
@@ -156,3 +157,17 @@ def test_links_of_others_open_nothing(world: World) -> None:
         assert world.browser.get(wrong + "/9").status_code == 404
         assert world.browser.post(wrong, data={"recommend": "9"}).status_code == 404
     assert settle(world.project, NOW + HOUR) == {}
+
+
+def test_who_is_forgotten_leaves_no_comment_and_is_asked_no_more(world: World) -> None:
+    message, other = world.message(), world.message("C2")
+    for one in (message, other):
+        world.tap(one, "2")
+        world.send(one, recommend="2", remark="It hurt")
+    world.ledger.erasure.erase(Person("C1", "gone", "gone"))
+    left = world.ledger.surveys
+    assert [one.customer_id for one in left.comments()] == ["C2"]
+    assert world.ledger.erasure.find(Person("C1", "gone", "gone")) == {}
+    page = world.send(message, recommend="1", remark="Still here")
+    assert page.status_code == 410
+    assert [one.customer_id for one in left.comments()] == ["C2"]
