@@ -1,5 +1,6 @@
 """A project whose lake a test fills row by row."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -152,9 +153,19 @@ def shipped() -> Project:
     return glance(ROOT, read_files(ROOT), system_clock)
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(shipped: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing in it, to be copied: making its tables takes longer than most tests."""
+    made = replace(shipped, root=tmp_path_factory.mktemp("ledger"))
+    made.ledger.close()
+    return made.var / "ledger.db"
+
+
 @pytest.fixture
-def world(shipped: Project, tmp_path: Path) -> World:
+def world(shipped: Project, empty_ledger: Path, tmp_path: Path) -> World:
     """A company with one campaign, spring, whose goal is an order within 14 days."""
+    (tmp_path / "var").mkdir()
+    shutil.copy(empty_ledger, tmp_path / "var" / "ledger.db")
     made = World(replace(shipped, root=tmp_path))
     made.campaign("spring", ORDER)
     return made
