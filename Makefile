@@ -59,6 +59,7 @@ bench: .venv/ready  ## the benchmark at 1 million customers; BENCH=10m for ten
 	@$(BIN)/python -m bench.audiences $(or $(BENCH),1m)
 	@$(BIN)/python -m bench.policy $(or $(BENCH),1m)
 	@$(BIN)/python -m bench.dispatch
+	@$(BIN)/python -m bench.webhooks
 
 clean:  ## remove the environment and everything under var/
 	rm -rf .venv var
