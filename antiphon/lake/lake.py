@@ -178,9 +178,12 @@ class Lake:
                     found[store] = rows
         return found
 
-    def find(self, customer_id: str, words: Sequence[str]) -> dict[Path, int]:
-        """Every Parquet file with rows that name somebody, and how many rows."""
-        paths = list(searching.parquet_files(self.path))
+    def find(
+        self, customer_id: str, words: Sequence[str], paths: Sequence[Path] | None = None
+    ) -> dict[Path, int]:
+        """Every Parquet file (or of `paths` those) with rows that name somebody, and how many
+        rows."""
+        paths = list(searching.parquet_files(self.path)) if paths is None else paths
         with engine(self.path / "tmp", self._memory, self._threads) as connection:
             return searching.find(connection, paths, customer_id, words)
 

@@ -19,7 +19,7 @@ from antiphon.errors import LedgerError, RunBusy, UserFilesError
 from antiphon.lake import Erased, Known, Whom
 from antiphon.ledger.erasure import FORGETTING, Changed, Person
 from antiphon.privacy import files
-from antiphon.privacy.proof import Proof, prove, skipped
+from antiphon.privacy.proof import Proof, our_files, prove
 from antiphon.privacy.terms import Terms, terms_of
 from antiphon.privacy.tombstones import CUSTOMER, ORDER, PREFIX, REASON, returned, tombstone
 from antiphon.project import Project
@@ -250,7 +250,7 @@ def _await_dispatchers(project: Project, customer_id: str) -> None:
 
 def _clean_files(project: Project, marks: files.Marks) -> Counter[str]:
     done = Counter[str]()
-    for path in files.others(project.var, skipped(project)):
+    for path in our_files(project):
         is_journal = path.name == files.REQUESTS and marks.message_ids
         if is_journal or files.names_them(path, marks):
             done[files.clean(path, marks).value] += 1

@@ -40,10 +40,10 @@ def prove(project: Project, person: Person, marks: files.Marks) -> Proof:
     """Search the ledger's tables, the lake's files and all others below var/."""
     ledger, root = project.ledger, project.root
     left = dict(ledger.erasure.find(person))
-    in_lake = project.lake.find(person.customer_id, person.words)
+    in_lake, told_of = _search_lake(project, person)
     left |= {_short(path, root): rows for path, rows in in_lake.items()}
     count, copies = 0, []
-    for path in files.others(project.var, skipped(project)):
+    for path in our_files(project):
         count += 1
         if not files.names_them(path, marks):
             continue
@@ -58,9 +58,30 @@ def prove(project: Project, person: Person, marks: files.Marks) -> Proof:
         parquet=sum(1 for _ in project.lake.path.rglob("*.parquet")),
         files=count,
         left=left,
-        sources=tuple(_short(one, root) for one in mine),
+        sources=(*(_short(one, root) for one in mine), *told_of),
         copies=tuple(copies),
     )
+
+
+def _search_lake(project: Project, person: Person) -> tuple[dict[Path, int], list[str]]:
+    """Files with rows of the person; and what sources say of them in facts of others, which would
+    come again with the next pull."""
+    found = project.lake.find(person.customer_id, person.words)
+    facts = [path for path in found if "clean" in path.relative_to(project.lake.path).parts[:1]]
+    theirs = project.lake.find(person.customer_id, (), facts) if facts else {}
+    told_of = sorted({path.relative_to(project.lake.path).parts[1] for path in facts} - {""})
+    of_others = [path for path in facts if path not in theirs]
+    left = {path: rows for path, rows in found.items() if path not in of_others}
+    names = [f"{name} of other customers name the person" for name in told_of if of_others]
+    return left, names
+
+
+def our_files(project: Project) -> Iterator[Path]:
+    """All that we wrote but for the lake's Parquet files and the ledger."""
+    yield from files.others(project.var, skipped(project))
+    outbox = project.root / project.configuration.settings.providers.outbox
+    if not outbox.is_relative_to(project.var):
+        yield from files.others(outbox, skipped(project))
 
 
 def skipped(project: Project) -> frozenset[Path]:

@@ -228,6 +228,15 @@ def test_who_comes_back_with_a_backup_is_known_and_forgotten_again(shop: Shop) -
     assert to_repeat(shop.project(NEXT)) == []
 
 
+def test_what_sources_say_of_the_person_in_facts_of_others_is_named(shop: Shop) -> None:
+    shop.event(PARTNER, "invited", at("2026-05-14T08:00"), value=WHO)
+    shop.write(*letters("first"))
+    shop.daily(NEXT)
+    done = forgotten(shop)
+    assert done.proof.is_clean
+    assert "events of other customers name the person" in done.proof.sources
+
+
 def test_the_proof_finds_what_an_erasure_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would: the search shares no code with the erasing of files."""
     monkeypatch.setattr("antiphon.privacy.forget._clean_files", lambda *_: Counter())
