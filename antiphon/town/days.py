@@ -93,6 +93,9 @@ class Town:
         for customer, wall in self.people.buyers(day):
             moment = self.clock.instant(wall)
             self.happenings.add(Due(moment, Deed.ORDER, order=Order(customer, moment)))
+        for customer, wall in self.people.cart_leavers(day):
+            moment = self.clock.instant(wall)
+            self.happenings.add(Due(moment, Deed.CART, order=Order(customer, moment)))
         for hour in STEPS:
             self._go_on_until(day, hour)
         self._go_on_until(day + timedelta(days=1), *LAST)
@@ -150,7 +153,10 @@ class Town:
                 self._answer(one, one.letter)
         collect_responses(self.root, self.clock)
         self.reported += len(told)
-        sold = self.shop.sell([one.order for one in due if one.order is not None])
+        bought = [one.order for one in due if one.order and one.deed is Deed.ORDER]
+        carts = [(one.order.customer, one.at) for one in due if one.order and one.deed is Deed.CART]
+        self.shop.note_carts(carts)
+        sold = self.shop.sell(bought)
         self.shop.take_back([(one.sold, one.at) for one in due if one.sold is not None])
         self._let_return(sold)
 

@@ -35,6 +35,7 @@ class Deed(StrEnum):
     UNSUBSCRIBE = "unsubscribe"  # one click in the mail program
     ANSWER = "answer"  # of a survey, on its page
     ORDER = "order"
+    CART = "cart"  # filled and left
     RETURN = "return"  # an order is given back
 
 

@@ -14,6 +14,7 @@ from antiphon.town.behaviour import Behaviour, Kind
 from antiphon.town.chances import Floats
 
 OFTEN = 4.0  # orders a year
+CARTS_AN_ORDER = 0.5  # left behind
 
 
 @dataclass
@@ -50,10 +51,20 @@ class People:
     def buyers(self, day: date) -> list[tuple[str, datetime]]:
         """Who orders on a day of their own accord and when (wall clock); somebody always does."""
         random = np.random.default_rng([self.seed, day.toordinal()])
-        count = random.poisson(self.rates / 365.25)
-        who = np.repeat(np.arange(len(self.ids)), count)
+        who = np.repeat(np.arange(len(self.ids)), random.poisson(self.rates / 365.25))
         if not who.size:
             who = np.array([int(np.argmax(self.rates * random.random(len(self.ids))))])
+        return self._in_the_day(who, day, random)
+
+    def cart_leavers(self, day: date) -> list[tuple[str, datetime]]:
+        """Who fills a cart on the web that day, and leaves it."""
+        random = np.random.default_rng([self.seed, day.toordinal(), 1])
+        carts = random.poisson(self.rates * CARTS_AN_ORDER / 365.25)
+        return self._in_the_day(np.repeat(np.arange(len(self.ids)), carts), day, random)
+
+    def _in_the_day(
+        self, who: npt.NDArray[np.intp], day: date, random: np.random.Generator
+    ) -> list[tuple[str, datetime]]:
         seconds = random.integers(8 * 3600, 20 * 3600, who.size)
         midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 (the shop's wall clock)
         return [

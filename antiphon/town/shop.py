@@ -13,7 +13,7 @@ from antiphon.demo.shop import CATEGORIES
 from antiphon.town.clock import TownClock
 from antiphon.town.people import People
 
-ORDERS, LINES = "orders.csv", "order_lines.csv"
+ORDERS, LINES, EVENTS = "orders.csv", "order_lines.csv", "events.csv"
 CODE = "promo_code"
 RETURNED = "returned"
 
@@ -50,8 +50,8 @@ class Shop:
             cents = round(float(row["price"]) * 100)
             self._shelves[names.index(row["category"])].append((row["product_id"], cents))
         _with_column(folder / ORDERS, CODE)
-        with (folder / ORDERS).open(encoding="utf-8", newline="") as file:
-            self._columns = next(csv.reader(file))
+        self._columns, self._event_columns = _columns(folder / ORDERS), _columns(folder / EVENTS)
+        self._carts = 0
 
     def sell(self, orders: Iterable[Order]) -> list[Sold]:
         """Take orders, in the order of time; they are in the files when this returns."""
@@ -71,6 +71,21 @@ class Shop:
         self._append(LINES, lines)
         self.sold += sold
         return sold
+
+    def note_carts(self, left: Iterable[tuple[str, datetime]]) -> None:
+        """Carts that were filled and left, and when."""
+        rows = []
+        for customer, at in sorted(left, key=lambda one: (one[1], one[0])):
+            self._carts += 1
+            known = {
+                "event_id": f"TE{self._carts:06d}",
+                "customer_id": customer,
+                "event": "cart_abandoned",
+                "occurred_at": self._clock.wall(at).isoformat(),
+                "product_id": self._basket(customer, -self._carts % 2**31)[0][0],
+            }
+            rows.append([known.get(name, "") for name in self._event_columns])
+        self._append(EVENTS, rows)
 
     def take_back(self, orders: Iterable[tuple[Sold, datetime]]) -> None:
         """Whole orders that are given back: the shop system changes their status."""
@@ -113,6 +128,11 @@ class Shop:
         if rows:
             with (self._folder / name).open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _columns(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
 
 
 def _with_column(path: Path, name: str) -> None:
