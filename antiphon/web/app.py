@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from antiphon.errors import LedgerError
 from antiphon.project import Project
@@ -47,7 +47,7 @@ class App:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._prefix = urlsplit(site.project.configuration.settings.links.base_url).path.rstrip("/")
-        self._inner: ASGIApp = Starlette(
+        self._inner = Starlette(
             routes=_routes(site),
             exception_handlers={
                 LedgerError: _not_now(site),
@@ -55,6 +55,8 @@ class App:
                 Exception: _our_fault(site),
             },
         )
+        # it would lead to whatever host the request names
+        self._inner.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. A proxy may or may not have taken the path of `base_url` away."""
