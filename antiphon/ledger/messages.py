@@ -37,6 +37,7 @@ from antiphon.ledger.schema import (
     SENDING,
     Instant,
     holds,
+    message_groups,
     message_log,
     messages,
     runs,
@@ -298,10 +299,11 @@ class Messages:
             return _addressed(connection, and_(PLANNED, mine))
 
     def waiting_at(self, channel: str, addresses: Collection[str]) -> list[Addressed]:
-        """Planned messages to these addresses; looks through all that are planned."""
+        """Planned messages to these addresses; looks through all that the channel has planned."""
+        of_channel = select(message_groups.c.group_id).where(message_groups.c.channel == channel)
         with reading(self._engine) as connection:
             mine = messages.c.address.in_(listed(connection, addresses))
-            return _addressed(connection, and_(PLANNED, messages.c.channel == channel, mine))
+            return _addressed(connection, and_(PLANNED, messages.c.group_id.in_(of_channel), mine))
 
     def several(self, message_ids: Collection[str]) -> list[Message]:
         """The messages of those ids that there are, by id."""
