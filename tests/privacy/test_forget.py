@@ -91,32 +91,27 @@ def test_past_days_are_still_replayed(erased: tuple[Shop, Forgotten]) -> None:
         assert found.erased_customers == 1
 
 
-def test_later_pulls_leave_the_person_out(shop: Shop) -> None:
+def test_later_pulls_leave_the_person_out_whatever_the_id(shop: Shop) -> None:
+    """Somebody who registers with the address is new, and is written to after an agreement."""
     forgotten(shop)
     shop.order(WHO, at("2026-05-14T09:00"))
-    shop.write(*letters("first", "second", "third"))
+    shop.customer("KU20001", NEXT, email=MAIL)
+    shop.write(*letters("third"))
     run_id = shop.daily(NEXT)
     project = shop.project(NEXT)
     [step] = [one for one in project.ledger.runs.steps(run_id) if one.step == "pull"]
-    assert step.counts["forgotten"] > 0
-    assert traces(shop.root, UNSHARED) == []
-    assert "third" in {row["campaign"] for row in shop.contacts()}
+    assert step.counts["forgotten"] == 4  # the customer, two orders that were there, a new one
+    assert traces(shop.root, [WHO]) == []
     assert not project.lake.known(WHO).is_there
-
-
-def test_a_new_registration_is_a_new_person_and_written_to_after_an_agreement(shop: Shop) -> None:
-    forgotten(shop)
-    shop.customer("KU20001", NEXT, email=MAIL)
-    shop.write(*letters("third"))
-    shop.daily(NEXT)
-    third = {row["customer_id"] for row in shop.contacts() if row["campaign"] == "third"}
-    assert "KU20001" not in third
-    assert PARTNER in third
-    later = at("2026-05-15T10:00")
+    assert {"KU20001", WHO}.isdisjoint(written_to(shop, "third"))
+    assert PARTNER in written_to(shop, "third")
     _agree(shop, "KU20001", at("2026-05-15T09:00"))
-    shop.daily(later)
-    third = {row["customer_id"] for row in shop.contacts() if row["campaign"] == "third"}
-    assert "KU20001" in third
+    shop.daily(at("2026-05-15T10:00"))
+    assert "KU20001" in written_to(shop, "third")
+
+
+def written_to(shop: Shop, name: str) -> set[str]:
+    return {row["customer_id"] for row in shop.contacts() if row["campaign"] == name}
 
 
 def _agree(shop: Shop, customer_id: str, when: datetime) -> None:
@@ -145,46 +140,57 @@ def test_an_unfinished_run_goes_on_without_the_person(
     forgotten(shop)
     assert traces(shop.root, UNSHARED) == []
     shop.daily(NEXT)
-    third = {row["customer_id"] for row in shop.contacts() if row["campaign"] == "third"}
-    assert len(third) == 5
+    assert len(written_to(shop, "third")) == 5
     assert traces(shop.root, UNSHARED) == []
 
 
-STAGES = {
-    "a snapshot": ("antiphon.lake.erasure", "replace_manifest"),
-    "the last": ("antiphon.privacy.forget", "_compacted"),
-}
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {steps!r}]
+from small_shop import frozen_at
+from antiphon.lake import erasure
+from antiphon.privacy.forget import forget
+from antiphon.project import open_project
+
+replace = erasure.replace_manifest
+def die(*given):
+    replace(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+erasure.replace_manifest = die
+forget(open_project(Path({root!r}), frozen_at(datetime.fromisoformat({now!r}))), {who!r})
+"""
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_whatever_kills_it_repeating_it_ends_it(shop: Shop, stage: str) -> None:
-    module, name = STAGES[stage]
-    script = (
-        "import importlib, os, signal, sys\n"
-        "from pathlib import Path\nfrom datetime import datetime\n"
-        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
-        f"sys.path.insert(0, {str(Path(__file__).parents[1] / 'steps')!r})\n"
-        "from small_shop import frozen_at\n"
-        "from antiphon.project import open_project\n"
-        "from antiphon.privacy.forget import forget\n"
-        f"place = importlib.import_module({module!r})\n"
-        f"last = {name!r}\n"
-        "inner = getattr(place, last)\n"
-        "def die(*given, **named):\n"
-        "    if last == 'replace_manifest': inner(*given, **named)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "setattr(place, last, die)\n"
-        f"clock = frozen_at(datetime.fromisoformat({NEXT.isoformat()!r}))\n"
-        f"forget(open_project(Path({str(shop.root)!r}), clock), {WHO!r})\n"
-    )
+def test_killed_between_two_snapshots_it_is_ended_by_repeating_it(shop: Shop) -> None:
+    tests = Path(__file__).parents[1]
+    places = {"tests": str(tests), "steps": str(tests / "steps"), "root": str(shop.root)}
+    script = KILLED.format(**places, now=NEXT.isoformat(), who=WHO)
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
     before = states(shop)
-    assert to_repeat(shop.project(NEXT)) == ([] if stage == "the last" else [WHO])
+    assert to_repeat(shop.project(NEXT)) == [WHO]
     assert forgotten(shop).proof.is_clean
     assert traces(shop.root, UNSHARED) == []
     assert states(shop) == before
-    assert shop.project(NEXT).ledger.facts.get("forgetting") is None
+
+
+@pytest.mark.parametrize("stage", ["prove", "_compacted"])
+def test_wherever_it_ends_repeating_it_ends_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"antiphon.privacy.forget.{stage}", die)
+        with pytest.raises(KeyboardInterrupt):
+            forgotten(shop)
+    assert to_repeat(shop.project(NEXT)) == ([] if stage == "_compacted" else [WHO])
+    assert forgotten(shop).proof.is_clean
+    assert traces(shop.root, UNSHARED) == []
+    assert not [one for one in _facts(shop) if one.startswith("forgetting ")]
 
 
 def test_nothing_is_erased_while_a_run_is_at_work(shop: Shop) -> None:
@@ -201,21 +207,6 @@ def test_an_id_that_nobody_has_is_refused(shop: Shop) -> None:
     assert shop.project(NEXT).ledger.tombstones.all() == []
 
 
-def test_forgetting_twice_looks_again(shop: Shop) -> None:
-    forgotten(shop)
-    (shop.root / "var" / "late.txt").write_text(f"{WHO} wrote", encoding="utf-8")
-    done = forgotten(shop)
-    assert done.files == {"blanked": 1}
-    assert traces(shop.root, UNSHARED) == []
-
-
-def test_packed_copies_are_named_and_left(shop: Shop) -> None:
-    back_up(shop.project(NEXT), shop.root / "var" / "backups" / "old.tar.gz")
-    done = forgotten(shop)
-    assert done.proof.copies == ("var/backups/old.tar.gz",)
-    assert done.proof.is_clean
-
-
 def test_who_comes_back_with_a_backup_is_known_and_forgotten_again(shop: Shop) -> None:
     copy = shop.root.parent / "old.tar.gz"
     back_up(shop.project(NEXT), copy)
@@ -228,13 +219,18 @@ def test_who_comes_back_with_a_backup_is_known_and_forgotten_again(shop: Shop) -
     assert to_repeat(shop.project(NEXT)) == []
 
 
-def test_what_sources_say_of_the_person_in_facts_of_others_is_named(shop: Shop) -> None:
+def test_what_cannot_be_erased_is_named(shop: Shop) -> None:
+    """Packed copies, and facts of others in which sources name the person."""
+    back_up(shop.project(NEXT), shop.root / "var" / "backups" / "old.tar.gz")
     shop.event(PARTNER, "invited", at("2026-05-14T08:00"), value=WHO)
     shop.write(*letters("first"))
     shop.daily(NEXT)
     done = forgotten(shop)
     assert done.proof.is_clean
+    assert done.proof.copies == ("var/backups/old.tar.gz",)
     assert "events of other customers name the person" in done.proof.sources
+    (shop.root / "var" / "late.txt").write_text(f"{WHO} wrote", encoding="utf-8")
+    assert forgotten(shop).files == {"blanked": 1, "left": 1}
 
 
 def test_the_proof_finds_what_an_erasure_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
