@@ -106,6 +106,17 @@ class Codes:
             rows = connection.execute(query.where(mine).group_by(codes.c.campaign))
             return dict(rows.tuples().all())
 
+    def issued_by(self, run_id: str) -> dict[str, int]:
+        """Campaign → messages of a run that bring a code of one's own."""
+        query = (
+            select(codes.c.campaign, func.count())
+            .join_from(codes, messages, messages.c.occurrence_key == codes.c.occurrence_key)
+            .where(messages.c.run_id == run_id)
+            .group_by(codes.c.campaign)
+        )
+        with reading(self._engine) as connection:
+            return dict(connection.execute(query).tuples().all())
+
     def spent_e4(self, campaigns: Collection[str], at: datetime | None = None) -> dict[str, int]:
         """Campaign → discount given (before the instant `at`) by codes that counted, in
         ten-thousandths of the currency."""

@@ -117,7 +117,8 @@ def _issue_own(
         if not waiting:
             break
         drawn = {key: prefix + made(secret, key, trial) for key, prefix in waiting.items()}
-        if _insert(connection, [(code, *facts[key]) for key, code in drawn.items()]) == len(drawn):
+        new = sorted((code, *facts[key]) for key, code in drawn.items())
+        if _insert(connection, new) == len(new):
             known |= drawn
             break
         known |= _known(connection, list(drawn))

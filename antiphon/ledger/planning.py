@@ -1,6 +1,6 @@
 """Planning: decided messages enter the outbox, in bulk, each once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,13 +134,24 @@ def _insert(
         row["group_id"] = groups[_group_of(row)]
     if issuing is not None:
         issue(connection, rows, issuing, now, revision)
-    # columns without types: the values are already what the database stores
-    plain = table(messages.name, *(column(name) for name in rows[0]))
-    connection.execute(insert_new(connection, plain), rows)
+    _write(connection, rows)
     added = write_log(connection, revision)
     if issuing is not None and added < len(rows):
         take_back_unused(connection, revision)
     return added
+
+
+def _write(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The values are already what the database stores: columns have no types here, and SQLite's
+    driver binds them itself."""
+    names = list(rows[0])
+    if connection.dialect.name == "sqlite":
+        columns, marks = ", ".join(names), ", ".join("?" * len(names))
+        insertion = f"INSERT INTO messages ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+        connection.exec_driver_sql(insertion, [tuple(row.values()) for row in rows])
+        return
+    plain = table(messages.name, *(column(name) for name in names))
+    connection.execute(insert_new(connection, plain), rows)
 
 
 def _group_of(row: Mapping[str, Any]) -> tuple[str, ...]:

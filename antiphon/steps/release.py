@@ -6,6 +6,7 @@ from antiphon.errors import AuditFailed
 from antiphon.message.templates import MessageHeld, TemplateFault, Unsendable
 from antiphon.steps.auditing import Evidence, audit_day, told
 from antiphon.steps.decide import day_of
+from antiphon.steps.issuing import overdrawn
 from antiphon.steps.reading import Reader
 from antiphon.steps.run import Counts, Run, step
 
@@ -21,8 +22,9 @@ def audit(run: Run) -> Counts:
         ledger.messages.several(_proofs(run)),
     )
     found = audit_day(day, evidence)
-    if found.breaches:
-        lines = told(found.breaches)
+    over = overdrawn(run.project, run.id)
+    if found.breaches or over:
+        lines = [*told(found.breaches), *over]
         run.warn(lines)
         raise AuditFailed(
             f"the audit of run {run.id} found breaches; nothing of it is sent\n  "

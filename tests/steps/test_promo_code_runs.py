@@ -3,6 +3,7 @@
 import csv
 import email
 import json
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import default
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from small_shop import Shop, at, campaign, make_shop
 
+from antiphon.campaigns.models import OfferBudget
 from antiphon.cli import exit_code
 from antiphon.keys import code_key
 from antiphon.states import RedemptionVerdict as V
+from antiphon.steps.issuing import overdrawn
 from antiphon.steps.previewing import preview
 
 DAY = timedelta(days=1)
@@ -196,3 +199,16 @@ def test_tills_get_every_code_and_bring_them_back(
     assert "mistyped" in capsys.readouterr().err
     assert command(shop) == 0
     assert "1 use of codes that nobody issued" in capsys.readouterr().out
+
+
+def test_the_audit_counts_the_codes_that_are_out_by_itself(shop: Shop) -> None:
+    run_id = shop.daily(FIRST)
+    project = shop.project(FIRST)
+    assert overdrawn(project, run_id) == []
+    voucher = project.configuration.campaigns["voucher"]
+    assert voucher.offer is not None
+    less = voucher.offer.model_copy(update={"budget": OfferBudget(codes=2)})
+    changed = {"voucher": voucher.model_copy(update={"offer": less})}
+    tighter = replace(project, configuration=replace(project.configuration, campaigns=changed))
+    assert overdrawn(tighter, run_id) == ["campaign voucher has 3 codes out, and may have 2"]
+    assert overdrawn(tighter, "another run") == []  # which issues none: nothing to hold back
