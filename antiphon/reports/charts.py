@@ -76,19 +76,22 @@ def interval(
     return _svg(_zero(scale) + shape)
 
 
-def axis(scale: Scale, *, percent: bool = False) -> Markup:
-    """The scale's round values, to stand below the column."""
+def axis(scale: Scale, factor: float = 1.0, unit: str = "") -> Markup:
+    """The scale's round values times `factor`, to stand below the column."""
     ticks = scale.ticks()
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-    factor = 100.0 if percent else 1.0
     places = max(0, -floor(log10(step * factor) + 1e-9))
     marks = "".join(
         f'<line class="tick" x1="{scale.x(tick)}" y1="0" x2="{scale.x(tick)}" y2="4"/>'
         f'<text x="{scale.x(tick)}" y="15" text-anchor="{_anchor(scale, tick)}">'
-        f"{tick * factor:,.{places}f}{'%' if percent else ''}</text>"
+        f"{_words(tick * factor, places)}{escape(unit)}</text>"
         for tick in ticks
     )
     return _svg(marks)
+
+
+def _words(value: float, places: int) -> str:
+    return f"{value:,.{places}f}".replace("-", "−")
 
 
 def _anchor(scale: Scale, tick: float) -> str:

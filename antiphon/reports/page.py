@@ -124,7 +124,7 @@ def _rates(found: list[sections.Share], *, whole: bool = False) -> dict[str, Any
     lines = [
         (one, charts.interval(scale, one.ends[0], one.rate.rate, one.ends[1])) for one in found
     ]
-    return {"lines": lines, "axis": charts.axis(scale, percent=True)}
+    return {"lines": lines, "axis": charts.axis(scale, 100.0, "%")}
 
 
 def _moved(found: list[sections.Moved]) -> list[tuple[sections.Moved, Markup]]:
@@ -166,7 +166,7 @@ def _lift(found: list[CampaignLift], currency: str) -> dict[str, Any]:
         }
         for one, low, high in shown
     ]
-    axis = charts.axis(scale, percent=True) if widths else ""
+    axis = charts.axis(scale, 100.0) if widths else ""
     return {"lines": lines, "axis": axis, "currency": currency}
 
 

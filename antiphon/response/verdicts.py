@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import floor, inf, isfinite, log10
 
-from antiphon.response.lift import Lift
+from antiphon.response.lift import Lift, Method
 from antiphon.response.sample_ratio import ALARM
+
+NOTHING_EXCLUDED = "no effect shown, and none excluded: too few to tell"
+WIDEST = 0.5  # an interval of shares that is wider excludes nothing anybody would have believed
 
 
 class Finding(StrEnum):
@@ -86,7 +89,9 @@ def verdict(
         return Verdict(Finding.TOO_EARLY, f"too early: {day} of {days} days", low, high)
     if high == inf:
         return Verdict(Finding.NO_COMPARISON, "nothing to compare: too few units", low, high)
-    return Verdict(Finding.NO_EFFECT, _no_effect_text(low, high, unit), low, high)
+    says_nothing = lift.method is Method.NEWCOMBE and high - low > WIDEST
+    text = NOTHING_EXCLUDED if says_nothing else _no_effect_text(low, high, unit)
+    return Verdict(Finding.NO_EFFECT, text, low, high)
 
 
 def effect_text(difference: float, low: float, high: float, unit: Unit = POINTS) -> str:

@@ -36,7 +36,7 @@ def test_a_scale_has_a_few_round_values_and_larger_ones_lie_to_the_right(
 
 
 def test_a_share_is_told_in_percent() -> None:
-    labels = re.findall(r">([^<]+)</text>", axis(Scale.over([0.0, 0.04]), percent=True))
+    labels = re.findall(r">([^<]+)</text>", axis(Scale.over([0.0, 0.04]), 100.0, "%"))
     assert labels == ["0%", "1%", "2%", "3%", "4%"]
 
 

@@ -25,6 +25,12 @@ def test_without_an_effect_it_is_told_which_ones_are_excluded() -> None:
     )
 
 
+def test_a_handful_of_people_excludes_nothing() -> None:
+    few = verdict(of_rates(Moments.of_counts(3, 16), Moments.of_counts(1, 2)))
+    assert few.finding is Finding.NO_EFFECT
+    assert str(few) == "no effect shown, and none excluded: too few to tell"
+
+
 def test_while_a_campaign_runs_it_is_too_early_until_every_look_may_be_believed() -> None:
     hopeful = of_rates(Moments.of_counts(40, 1_000), Moments.of_counts(24, 1_000))
     assert hopeful is not None
