@@ -1,7 +1,11 @@
 """Codes of one's own are issued with their messages: one for each occurrence, each once."""
 
 import json
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -119,3 +123,40 @@ def test_a_second_attempt_shows_the_code_of_the_first_and_puts_it_back(ledger: L
     assert ledger.codes.follow(NOW) == 1
     (code,) = ledger.codes.of_customer("c00000")
     assert code.withdrawn_at is None
+
+
+PLANNER = """
+import sys
+sys.path[:0] = sys.argv[3:4]
+from test_promo_codes import ISSUING, NOW, MINUTE, promising
+from antiphon.ledger import Lease, Ledger
+with Ledger.open(sys.argv[1]) as ledger:
+    lease = ledger.leases.holder("planner", NOW)
+    table = promising(30_000)
+    print("plans", flush=True)
+    ledger.messages.plan(table, sys.argv[2], lease, NOW, ISSUING)
+"""
+
+
+def test_a_planner_that_is_killed_gives_no_code_to_two_and_no_two_to_one(tmp_path: Path) -> None:
+    url = str(tmp_path / "ledger.db")
+    with Ledger.open(url) as ledger:
+        made = scene(ledger, released=False)
+        command = [sys.executable, "-c", PLANNER, url, made.run_id, str(Path(__file__).parent)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as planner:
+            assert planner.stdout is not None
+            assert planner.stdout.readline() == "plans\n"
+            deadline = time.monotonic() + 60
+            while not ledger.codes.issued(["winback"]) and time.monotonic() < deadline:
+                time.sleep(0.005)  # the first transaction stands, the second is under way
+            planner.kill()
+        before = ledger.codes.issued(["winback"])["winback"]
+        assert before % 10_000 == 0
+        assert before == sum(one.messages for one in ledger.messages.counts())
+        plan(made, promising(30_000))
+        issued = ledger.codes.table_since(0)
+        assert len(set(issued["code"].to_pylist())) == 30_000
+        own = dict(zip(issued["customer_id"].to_pylist(), issued["code"].to_pylist(), strict=True))
+        for message in ledger.messages.of_run(made.run_id)[::97]:
+            code = json.loads(message.values_json)["offer"]["code"]
+            assert code_key(code) == own[message.customer_id]
