@@ -45,25 +45,24 @@ def answer(
             _keep_comment(project, asked, name, value, now)
         kept = None if is_comment else value
         responses.append(asked.response(name, kept, now, now, confirmed=True))
-    keep(project, asked, responses, now)
+    keep(project, [(asked, one) for one in responses], now)
     project.ledger.surveys.settle([asked.message.message_id], now)
     return valid
 
 
-def keep(project: Project, asked: Asked, responses: Sequence[Response], now: datetime) -> None:
+def keep(project: Project, answers: Sequence[tuple[Asked, Response]], now: datetime) -> None:
     """Draws the consequences of answers, then records them; any part may be done twice."""
-    customer = asked.message.customer_id
     statements = [
-        Statement(customer, name, one.value, one.occurred_at, asked.survey.survey)
-        for one in responses
+        Statement(asked.message.customer_id, name, one.value, one.occurred_at, asked.survey.survey)
+        for asked, one in answers
         if (name := asked.survey.questions[str(one.question)].sets) and one.value is not None
     ]
     project.ledger.statements.add(statements)
-    for one in responses:
+    for asked, one in answers:
         if one.question == asked.survey.score and one.value is not None:
             confirmed = bool((one.evidence or {}).get("confirmed"))
             follow(project, asked, int(one.value), one.occurred_at, now, confirmed=confirmed)
-    record(project, responses)
+    record(project, [one for _, one in answers])
     write_tasks(project, now)
 
 

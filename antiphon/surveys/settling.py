@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from antiphon.ledger import Message
 from antiphon.project import Project
 from antiphon.surveys.answering import keep
-from antiphon.surveys.asked import Closed, asked
+from antiphon.surveys.asked import Asked, Closed, asked
 from antiphon.surveys.tasks import write_tasks
 
 QUIET = timedelta(minutes=10)  # so long after the last tap it is settled
@@ -27,30 +27,35 @@ def settle(project: Project, now: datetime) -> Counter[str]:
     surveys = project.ledger.surveys
     while tapped := surveys.tapped(now - QUIET, AT_ONCE):
         messages = {one.message_id: one for one in project.ledger.messages.several(tapped)}
+        answers = []
         for message_id, taps in tapped.items():
             message = messages.get(message_id)
-            counts[_settle(project, message, taps, now) if message else "unclear"] += 1
+            found = _asked(project, message, taps) if message else None
+            counts["answered" if found else "unclear"] += 1
+            if found and not _is_answered(project, found):
+                ((value, at),) = taps
+                first = found.survey.first
+                response = found.response(first, value, at, now, confirmed=False)
+                answers.append((found, response))
+        keep(project, answers, now)
         surveys.settle(tapped, now)
     write_tasks(project, now)
     return counts
 
 
-def _settle(
-    project: Project, message: Message, taps: list[tuple[str, datetime]], now: datetime
-) -> str:
-    """answered, or unclear."""
+def _asked(project: Project, message: Message, taps: list[tuple[str, datetime]]) -> Asked | None:
+    """The survey, where there is one tap on a value that it has."""
     if len(taps) > 1:
-        return "unclear"
+        return None
     ((value, at),) = taps
     try:
         found = asked(project, message, at)
     except Closed:
-        return "unclear"
-    first = found.survey.first
-    if value not in found.survey.questions[first].values:
-        return "unclear"  # the survey was changed since
-    before = project.ledger.responses.of_message(message.message_id)
-    if any(one.survey == found.survey.survey for one in before):
-        return "answered"  # on the page already, or settled by a pass that was killed
-    keep(project, found, [found.response(first, value, at, now, confirmed=False)], now)
-    return "answered"
+        return None
+    return found if value in found.survey.questions[found.survey.first].values else None
+
+
+def _is_answered(project: Project, found: Asked) -> bool:
+    """On the page already, or settled by a pass that was killed."""
+    before = project.ledger.responses.of_message(found.message.message_id)
+    return any(one.survey == found.survey.survey for one in before)
