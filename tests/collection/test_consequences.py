@@ -106,8 +106,11 @@ def test_a_link_stops_the_category_and_nothing_else(office: Office) -> None:
 
 def test_the_preference_centre_says_which_channels_and_categories(office: Office) -> None:
     (sent,) = office.send("ann")
+    waits, service = (office.plan("ann", category=name)[0] for name in ("lifecycle", "service"))
     out = {"by": "preferences", "channel": "*", "category": "*"}
     on_a_page(office, sent, ResponseKind.OPT_OUT, number=1, **out)
+    assert office.state(waits) == "withdrawn"
+    assert office.state(service) == "planned"  # it needs no consent
     assert office.objects("ann", "sms", "lifecycle")
     office.clock.now += HOUR
     back = {"by": "preferences", "channel": "sms", "category": "lifecycle"}

@@ -51,6 +51,7 @@ def test_46_copies_in_any_order_are_one_event(either: Office) -> None:
     ledger = either.project.ledger
     ledger.inbox.put([either.post(*copies[:50]), either.post(*copies[50:])])
     parsed = parse(either.project)
+    assert either.state(message) == "bounced"
     assert either.mailed(*events).requests == 1
     assert sorted(one.kind for one in ledger.responses.of_message(message)) == ["bounce", "open"]
     assert either.state(message) == "bounced"
