@@ -73,9 +73,9 @@ def _tell(customer: str, done: "Forgotten") -> None:
     click.echo(f"  Files: {_listed(Counter(files))}.")
     if done.withdrawn:
         click.echo(f"  {counted(done.withdrawn, 'planned message')} withdrawn.")
-    click.echo(f"  {counted(done.suppressed, 'more address')} suppressed (salted).")
+    click.echo(f"  Addresses suppressed, as salted hashes: {done.suppressed}.")
     if done.shared:
-        click.echo(f"  {counted(done.shared, 'address')} stay: other customers have the same ones.")
+        click.echo(f"  Addresses that stay, as other customers have the same ones: {done.shared}.")
     _tell_proof(done)
 
 

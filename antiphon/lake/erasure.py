@@ -187,7 +187,7 @@ class _Work:
         rows = self.writer.write(
             f"SELECT {_renamed(columns, names)} FROM {source} WHERE NOT ({drop})", path
         )
-        self._count(name, len(gone), renamed)
+        self._count(name, len(gone), 0 if name == "households" else renamed)
         return _New(path, rows, tuple(int(row[0]) for row in gone))
 
     def _hidden(self, name: str, file: HiddenFile, gone: Mapping[int, Sequence[int]]) -> HiddenFile:
@@ -242,7 +242,8 @@ class _Work:
         change = _differs(names)
         drop = "false"
         if folder in DROPPED:
-            drop = f"({change}) OR {self._of_orders(types)} OR {self._in_quarantine(folder)}"
+            whose = (self._is_theirs(types), self._of_orders(types), self._in_quarantine(folder))
+            drop = " OR ".join(f"({one})" for one in whose)
         ((gone, renamed),) = self._rows(
             f"SELECT count(*) FILTER ({drop}), count(*) FILTER (({change}) AND NOT ({drop})) "
             f"FROM {source}"
@@ -256,6 +257,18 @@ class _Work:
         fresh.replace(path)
         sync(path.parent)
         self._count(folder, gone, renamed)
+
+    def _is_theirs(self, columns: Mapping[str, str]) -> str:
+        """Rows of the person, and rows of nobody that name them; others' only lose the name."""
+        texts = [name for name, type_ in columns.items() if type_ == "VARCHAR"]
+        named = " OR ".join(
+            words_sql(quoted(name), self.whom.words) for name in texts if name not in OPAQUE
+        )
+        named = f"coalesce({named or 'false'}, false)"
+        if "customer_id" not in columns:
+            return named
+        mine = f"coalesce(customer_id = {literal(self.whom.customer_id)}, false)"
+        return f"{mine} OR (customer_id IS NULL AND {named})"
 
     def _of_orders(self, columns: Collection[str]) -> str:
         """Staged order lines do not say whose they are."""

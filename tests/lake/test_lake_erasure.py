@@ -187,7 +187,10 @@ def test_it_is_known_who_somebody_was_and_what_others_share(peopled: Lake) -> No
 
 def test_what_runs_left_beside_the_snapshots_is_erased_too(peopled: Lake) -> None:
     with peopled.session() as session:
-        everybody = "SELECT customer_id, customer_id AS unit, 'x' AS note FROM customers"
+        everybody = """
+            SELECT customer_id, customer_id AS unit, 'customer:c1' AS household_id,
+                'not both@x.org' AS note FROM customers
+        """
         quarantined = """
             SELECT 'orders' AS entity, to_json({'order_id': 'o1'})::VARCHAR AS row, NULL AS raw
             UNION ALL SELECT 'customers', to_json({'customer_id': 'c1', 'email': 7})::VARCHAR, NULL
@@ -208,6 +211,8 @@ def test_what_runs_left_beside_the_snapshots_is_erased_too(peopled: Lake) -> Non
     assert rows("decisions", "customer_id") == rows("decisions", "unit")
     assert rows("decisions", "customer_id") == ["c0", "c2", "forgotten-y"]
     assert rows("frames", "customer_id") == rows("staging", "customer_id") == ["c0", "c2"]
+    assert set(rows("frames", "household_id")) == {"customer:c2"}
+    assert set(rows("frames", "note")) == {"not erased"}
     assert rows("quarantine", "raw") == ["c0;x@x.org"]
     assert erased.gone["quarantine"] == 3
     assert peopled.find(WHO, ("anna",)) == {}
