@@ -68,7 +68,7 @@ class SurveysCheck:
         return [path.removesuffix(".yaml") for path in known if path.endswith(".yaml")]
 
     def of_campaign(self, campaign: Campaign, templates: Templates | None) -> Iterator[Problem]:
-        """A survey that is not there; a link to none, or a survey without a link."""
+        """A survey that is not there, or that nothing leads to; links to none: see checking."""
         file = campaign_file(campaign.campaign)
         positions = self.drafted.positions
         if campaign.survey is not None and campaign.survey not in self._names:
@@ -77,12 +77,7 @@ class SurveysCheck:
             hint = nearest(campaign.survey, self._names) if self._names else hint
             yield positions.problem(file, ("survey",), message, hint)
             return
-        linked = templates is not None and self._is_linked(campaign, templates)
-        if linked and campaign.survey is None:
-            message = f"a template of the campaign uses {SURVEY_LINK}, and it has no survey"
-            hint = f"Write 'survey:' and the name of a file in {SURVEYS}/."
-            yield positions.problem(file, ("message",), message, hint)
-        elif campaign.survey is not None and templates is not None and not linked:
+        if campaign.survey and templates is not None and not self._is_linked(campaign, templates):
             message = "no template of the campaign has a link to its survey"
             hint = f"Write {{{{ {SURVEY_LINK} }}}} in the message; /9 after it answers its score."
             yield positions.problem(file, ("survey",), message, hint, is_warning=True)

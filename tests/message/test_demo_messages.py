@@ -86,7 +86,7 @@ CAMPAIGNS = {
     "welcome-first-order-start": LIFECYCLE,
     "welcome-first-order-advice": LIFECYCLE,
     "welcome-first-order-voucher": PROMO,
-    "purchase-survey": LIFECYCLE,
+    "purchase-survey": {**LIFECYCLE, "survey": "purchase"},
     "bonus-expires": {**LIFECYCLE, "channels": ["email", "sms"]},
     "back-in-stock": LIFECYCLE,
     "price-drop": LIFECYCLE,
