@@ -64,8 +64,8 @@ def forget(
 def _tell(customer: str, done: "Forgotten") -> None:
     click.echo(f"Customer {customer} is forgotten.")
     gone, renamed = done.lake.gone + done.ledger.gone, done.lake.renamed + done.ledger.renamed
-    click.echo(f"  Erased: {_listed(gone)}.")
-    click.echo(f"  Kept under a pseudonym, to be counted: {_listed(renamed)}.")
+    click.echo(f"  Rows erased, old versions too: {_listed(gone)}.")
+    click.echo(f"  Rows kept under a pseudonym, to be counted: {_listed(renamed)}.")
     if done.ledger.blanked:
         click.echo(f"  Blanked in what others share: {_listed(done.ledger.blanked)}.")
     files = {"lake files written anew": done.lake.files}

@@ -62,8 +62,8 @@ class Whom:
 
 @dataclass
 class Erased:
-    """Rows that went and rows that stay under the pseudonym, each by entity or store; files
-    written anew."""
+    """Rows that went and rows that stay under the pseudonym, each by entity or store, versions in
+    old files too; files written anew."""
 
     gone: Counter[str] = field(default_factory=Counter)
     renamed: Counter[str] = field(default_factory=Counter)
@@ -256,7 +256,7 @@ class _Work:
         sync(fresh)
         fresh.replace(path)
         sync(path.parent)
-        self._count(folder, gone, renamed)
+        self._count(folder, gone, renamed if folder in COUNTED else 0)
 
     def _is_theirs(self, columns: Mapping[str, str]) -> str:
         """Rows of the person, and rows of nobody that name them; others' only lose the name."""
