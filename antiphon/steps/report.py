@@ -1,6 +1,7 @@
 """The end of a run: contacts into the lake, cleaning up."""
 
 import shutil
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -8,14 +9,15 @@ from antiphon.lake import Cleaned
 from antiphon.offers.redeeming import redeem_orders
 from antiphon.project import Project
 from antiphon.steps.intake import LEDGER, ledger_mark, stage_own
-from antiphon.steps.run import Counts, Run, step
+from antiphon.steps.run import DAILY, Counts, Run, step
 
 
 @step("collect")
 def collect(run: Run) -> Counts:
     """Bring what was sent and came back into the lake, for the next run's features and caps."""
     lake, ledger = run.project.lake, run.project.ledger
-    redeemed = redeem_orders(run.project, lake.current())
+    is_daily = run.record.flow == DAILY  # a pass of the triggers brings no orders
+    redeemed = redeem_orders(run.project, lake.current()) if is_daily else Counter[str]()
     folder = lake.staging(run.id) / "collected"
     with lake.change(run.id, day=run.record.business_day) as change:
         mark = ledger.history.mark()
