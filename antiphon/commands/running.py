@@ -235,6 +235,8 @@ def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
 
     Examples: antiphon runs, antiphon runs 2026-05-12-daily-1
     """
+    from antiphon.commands.one_run import run_json, show_run  # noqa: PLC0415
+
     project = opened(root)
     ledger, alive = project.ledger, _living_token(project)
     if run_id is None:
@@ -250,65 +252,10 @@ def runs(root: Path | None, run_id: str | None, as_json: bool) -> int:
         raise UserFilesError(f"there is no run {run_id}: `antiphon runs` lists them.")
     row = _run_row(project, found, alive)
     if as_json:
-        click.echo(json.dumps(_run_json(project, row), ensure_ascii=False, default=str))
+        click.echo(json.dumps(run_json(project, row), ensure_ascii=False, default=str))
     else:
-        _show_run(project, row)
+        show_run(project, row)
     return ExitCode.DONE
-
-
-def _show_run(project: "Project", row: Row) -> None:
-    """Every step with its counts, what to look at, what became of the messages, what it pinned."""
-    from antiphon.reports.ran import run_story, step_seconds  # noqa: PLC0415
-
-    story = run_story(project, row["run"])
-    steps = [
-        {
-            "step": one.step,
-            "seconds": None if (lasted := step_seconds(one)) is None else round(lasted, 2),
-            "counts": ", ".join(f"{name} {count:,}" for name, count in one.counts.items()),
-        }
-        for one in story.steps
-    ]
-    show(f"Run {row['run']}", ["step", "seconds", "counts"], steps)
-    click.echo(f"{row['state']}: {row['verdict']}" if row["verdict"] else row["state"])
-    if story.messages:
-        states = ", ".join(f"{number:,} {state}" for state, number in story.messages.items())
-        click.echo(f"Messages: {states}.")
-    if story.warnings:
-        click.echo("To look at:")
-        for line in story.warnings:
-            click.echo(f"  {line}")
-    record = story.record
-    pinned = {
-        "as of": f"{row['as of']:%Y-%m-%d %H:%M %Z}" + (", a dry run" if row["dry"] else ""),
-        "snapshot": record.snapshot_id,
-        "files": record.files_hash and record.files_hash[:12],
-        "engines": ", ".join(f"{n} {v}" for n, v in (record.engine_versions or {}).items()),
-        **story.places,
-    }
-    for name, value in pinned.items():
-        if value:
-            click.echo(f"{name + ':':<18} {value}")
-
-
-def _run_json(project: "Project", row: Row) -> Row:
-    """The same for programs."""
-    from antiphon.reports.ran import run_story, step_seconds  # noqa: PLC0415
-
-    story = run_story(project, row["run"])
-    return {
-        **row,
-        "steps": [
-            {"step": one.step, "seconds": step_seconds(one), "counts": dict(one.counts)}
-            for one in story.steps
-        ],
-        "warnings": story.warnings,
-        "messages": story.messages,
-        "snapshot": story.record.snapshot_id,
-        "files_hash": story.record.files_hash,
-        "engine_versions": story.record.engine_versions,
-        "places": story.places,
-    }
 
 
 def _living_token(project: "Project") -> int | None:

@@ -1,4 +1,4 @@
-"""What the page of a day tells, section by section: words and numbers, charts still to be drawn."""
+"""What the page of a day tells, section by section, before anything is drawn."""
 
 import json
 from collections import Counter
