@@ -3,8 +3,9 @@
 By intention to treat: all rows that were drawn to be written to against all that were held out,
 whether the message could be handed over or not, as nobody knows which of the held out would have
 been refused. Each row counts the same time, its goal's window, and only once that is over. Rows of
-runs that were never released are left out on both sides. People of the universal control get no
-campaign at all and are no comparison for one.
+runs that were never released are left out on both sides, and so are those of forgotten people,
+whose orders are gone. People of the universal control get no campaign at all and are no comparison
+for one.
 """
 
 # ruff: noqa: S608  (names are ours)
@@ -19,6 +20,7 @@ from antiphon.campaigns.models import Campaign
 from antiphon.campaigns.rules import Policy
 from antiphon.lake import Session
 from antiphon.policy.arms import is_stratified
+from antiphon.privacy.tombstones import PREFIX
 from antiphon.project import Project
 from antiphon.quoting import literal
 from antiphon.reports.session import EVERYTHING, Scope, by_bucket, reading_session
@@ -264,6 +266,7 @@ def _rows_sql(session: Session, project: Project, now: datetime) -> str | None:
             WHERE campaign IN ({_listed(chosen)})
                 AND run_id NOT IN ({_listed(left_out)})
                 AND arm <> 'universal_control' AND contact_at <= {moment}
+                AND NOT starts_with(customer_id, {literal(PREFIX)})
         ), before AS (
             SELECT m.message_id, sum(o.amount)::DOUBLE AS spent
             FROM rows AS m JOIN orders AS o

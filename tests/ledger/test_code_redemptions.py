@@ -1,4 +1,4 @@
-"""A code that comes back is judged once: counted, again, late, somebody else's, unknown, returned."""
+"""A code that comes back is judged once: counted, again, late, other, unknown, returned."""
 
 import json
 import threading

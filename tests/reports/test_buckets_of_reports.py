@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from conftest import ORDER, World, at
+from report_world import ORDER, World, at
 
 from antiphon.files import ProjectFiles
 from antiphon.ledger import Response

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import ORDER, World, at
+from report_world import ORDER, World, at
 
 from antiphon.reports.conversions import CONVERSIONS, conversions
 from antiphon.reports.session import Scope

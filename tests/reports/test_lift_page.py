@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import NOW, ORDER, World, at
+from report_world import NOW, ORDER, World, at
 
 from antiphon.ledger import Run, RunState
 from antiphon.reports.page import page

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from conftest import NOW, ORDER, World, at
+from report_world import NOW, ORDER, World, at
 
 from antiphon.project import Project
 from antiphon.reports.lifts import COLUMNS, CampaignLift, lifts, rows
@@ -107,6 +107,16 @@ def test_a_run_that_was_never_released_is_left_out_on_both_sides(world: World) -
     run = project.ledger.runs.begin("daily", at(1).date(), at(1), at(1))
     world.message("m-off", "x", 1, run_id=run.run_id, state="withdrawn")
     world.control("c-off", "y", 1, run_id=run.run_id)
+    found = only(world.open())
+    assert (found.treated.rows, found.control.rows) == (8, 2)
+
+
+def test_forgotten_people_are_left_out_on_both_sides_as_their_orders_are_gone(
+    world: World,
+) -> None:
+    company(world, 8, 2, (4, 0))
+    world.message("m-gone", "forgotten-1", 1)
+    world.control("c-gone", "forgotten-2", 1)
     found = only(world.open())
     assert (found.treated.rows, found.control.rows) == (8, 2)
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from conftest import fill
 from demo_project import AT, FEW, make_project
+from report_world import fill
 
 from antiphon.cli import exit_code
 from antiphon.clock import clock_from

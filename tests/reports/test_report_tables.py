@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import NOW, ORDER, World, at
+from report_world import NOW, ORDER, World, at
 
 from antiphon.errors import UserFilesError
 from antiphon.ledger import Response
