@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
-import socket
 import tempfile
 import threading
 from collections import Counter
@@ -17,7 +15,6 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from antiphon.clock import Clock, system_clock
-from antiphon.errors import UserFilesError
 from antiphon.sandbox import journal
 from antiphon.sandbox.app import create_app
 from antiphon.sandbox.failing import TRANSPORT
@@ -26,10 +23,10 @@ from antiphon.sandbox.faults import Faults, Script
 from antiphon.sandbox.journal import Entry, Journal
 from antiphon.sandbox.reporting import Reporter
 from antiphon.sandbox.state import State
+from antiphon.web.listening import WAITING, InProcess, ended_by_signals, listening, url_of
 
 HOST = "127.0.0.1"
 PORT = 8025  # where the `sandbox` account looks for it
-WAITING = 2048  # connections that the kernel holds for us
 KEEP_ALIVE_SECONDS = 75
 
 
@@ -77,7 +74,7 @@ def running(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-")))
         kept = stack.enter_context(Journal(folder, keeps_requests=keeps_requests))
         state = State(kept, Faults(script), clock, shows_activity=shows_activity)
-        listener = stack.enter_context(listening(port))
+        listener = stack.enter_context(listening(HOST, port))
         stack.enter_context(_reporting(state, events_to))
         server = _InThread(_config(state), clock)
         thread = threading.Thread(
@@ -110,13 +107,13 @@ def serve(
     or the folder is taken.
     """
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listening(port))
+        listener = stack.enter_context(listening(HOST, port))
         kept = Journal(folder, keeps_requests=keeps_requests, is_fresh=is_fresh)
         stack.enter_context(kept)
         state = State(kept, Faults(script), clock, shows_activity, sender)
         stack.enter_context(_reporting(state, events_to))
         server = _InProcess(_config(state), clock)
-        stack.enter_context(_ended_by_signals(server))
+        stack.enter_context(ended_by_signals(server))
         ready(url_of(listener))
         server.run([listener])
 
@@ -136,28 +133,8 @@ class _InThread(uvicorn.Server):
         return is_over
 
 
-class _InProcess(_InThread):
-    """One whose signals are ours: uvicorn heeds them only once it has begun."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """None of them."""
-        return contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the server in order, at whatever moment of its start they come; a
-    second one does not wait for answers under way."""
-
-    def end(*_: object) -> None:
-        server.force_exit, server.should_exit = server.should_exit, True
-
-    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+class _InProcess(_InThread, InProcess):
+    """The same, ended with its process."""
 
 
 @contextlib.contextmanager
@@ -173,28 +150,6 @@ def _reporting(state: State, url: str) -> Iterator[None]:
         yield
     finally:
         reporter.stop()
-
-
-def listening(port: int) -> socket.socket:
-    """A socket on loopback that takes connections from now on, before anybody serves them."""
-    # named TCP, or asyncio leaves Nagle's algorithm on: then every answer is 40 ms late
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(WAITING)
-    except OSError as error:
-        listener.close()
-        raise UserFilesError(
-            f"Port {port} of {HOST} cannot be had ({error.strerror}).\n"
-            "  Is a sandbox running already? Stop it, or name another with --port."
-        ) from None
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """The address by which it is reached."""
-    return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
 class BreakableProtocol(H11Protocol):

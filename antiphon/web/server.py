@@ -2,18 +2,16 @@
 
 import contextlib
 import logging
-import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import uvicorn
 
-from antiphon.errors import AntiphonError, UserFilesError
+from antiphon.errors import AntiphonError
 from antiphon.web.app import App
+from antiphon.web.listening import WAITING, InProcess, ended_by_signals, listening, url_of
 
-WAITING = 2048  # connections that the kernel holds for us
 AT_ONCE = 1000  # connections; more are told to come back
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20  # for answers under way, when told to end
@@ -39,7 +37,7 @@ def serve(
     Raises UserFilesError where the port is taken.
     """
     with listening(host, port) as listener, _chores(app, parse):
-        server = _InProcess(_config(app))
+        server = InProcess(_config(app))
         with ended_by_signals(server):
             ready(url_of(listener))
             server.run([listener])
@@ -59,54 +57,6 @@ def running(app: App, *, port: int = 0, parse: Parse | None = None) -> Iterator[
         finally:
             server.should_exit = True
             thread.join(GRACE_SECONDS)
-
-
-class _InProcess(uvicorn.Server):
-    """One whose signals are ours: uvicorn heeds them only once it has begun."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """None of them."""
-        return contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the server in order, at whatever moment of its start they come; a
-    second one does not wait for answers under way."""
-
-    def end(*_: object) -> None:
-        server.force_exit, server.should_exit = server.should_exit, True
-
-    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that takes connections from now on, before anybody serves them."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # named TCP, or asyncio leaves Nagle's algorithm on: then every answer is 40 ms late
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(WAITING)
-    except OSError as error:
-        listener.close()
-        raise UserFilesError(
-            f"Port {port} of {host} cannot be had ({error.strerror}).\n"
-            "  Is a server running already? Stop it, or name another with --port."
-        ) from None
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """The address by which it is reached on this machine."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.contextmanager
