@@ -6,6 +6,8 @@ same difference between the arms in expectation, and a variance smaller by their
 correlation (eq. 5). Only what was before the draw may be used: later numbers carry the effect.
 """
 
+from dataclasses import replace
+
 from antiphon.response.means import Moments
 
 
@@ -24,22 +26,9 @@ def adjusted(treated: Moments, control: Moments) -> tuple[Moments, Moments, floa
     if not factor:
         return treated, control, 0.0
     rows = treated.rows + control.rows
-    level = factor * (treated.before + control.before) / rows
-    lower = [_raised(one.less(factor), level) for one in (treated, control)]
+    before = sum(one.mean_before * one.rows for one in (treated, control)) / rows
+    parts = [one.less(factor) for one in (treated, control)]
+    lower = [replace(one, origin=one.origin + factor * before) for one in parts]
     was = treated.error**2 + control.error**2
     now = lower[0].error ** 2 + lower[1].error ** 2
     return lower[0], lower[1], 1 - now / was if 0 < was < float("inf") else 0.0
-
-
-def _raised(moments: Moments, level: float) -> Moments:
-    """Of the outcome + `level` in every row."""
-    return Moments(
-        clusters=moments.clusters,
-        rows=moments.rows,
-        total=moments.total + level * moments.rows,
-        rows_rows=moments.rows_rows,
-        rows_total=moments.rows_total + level * moments.rows_rows,
-        total_total=moments.total_total
-        + 2 * level * moments.rows_total
-        + level * level * moments.rows_rows,
-    )

@@ -56,8 +56,9 @@ def of_rates(treated: Moments, control: Moments, confidence: float = CONFIDENCE)
     if not treated.rows or not control.rows:
         return None
     for one in (treated, control):
-        if not 0 <= one.total <= one.rows:
-            raise ValueError(f"{one.total:g} of {one.rows:,} is no share: outcomes are 0 or 1")
+        if not 0 <= one.mean <= 1:
+            total = one.mean * one.rows
+            raise ValueError(f"{total:g} of {one.rows:,} is no share: outcomes are 0 or 1")
     first = (treated.mean, effective_size(treated))
     second = (control.mean, effective_size(control))
     low, high = newcombe(first, second, _quantile(confidence))

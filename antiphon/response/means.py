@@ -19,7 +19,12 @@ CONFIDENCE = 0.95
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Sums over one group. `rows`: occurrences; `total`: Σ outcome; `before`: Σ of the same unit's
-    number before the experiment. The products are sums over clusters of what each sums up."""
+    number before the experiment. The products are sums over clusters of what each sums up.
+
+    All of them are of what is left after `origin` was taken from every row's outcome, and
+    `before_origin` from every number before: next to a mean a million times as large as the spread
+    the squares would have no digit left for the spread. 0 of what SQL summed.
+    """
 
     clusters: int
     rows: int
@@ -31,6 +36,8 @@ class Moments:
     rows_before: float = 0.0
     total_before: float = 0.0
     before_before: float = 0.0
+    origin: float = 0.0
+    before_origin: float = 0.0
 
     @classmethod
     def of_counts(cls, part: int, whole: int) -> "Moments":
@@ -57,6 +64,8 @@ class Moments:
         y = np.asarray(outcome, dtype=float)
         x = np.zeros_like(y) if before is None else np.asarray(before, dtype=float)
         m = np.ones_like(y)
+        origin, before_origin = _origin(y), _origin(x)
+        y, x = y - origin, x - before_origin
         if clusters is not None and len(y):
             _, which = np.unique(np.asarray(clusters), return_inverse=True)
             y, x, m = (np.bincount(which, weights=one) for one in (y, x, m))
@@ -71,16 +80,27 @@ class Moments:
             rows_before=float(m @ x),
             total_before=float(y @ x),
             before_before=float(x @ x),
+            origin=origin,
+            before_origin=before_origin,
         )
 
     @property
     def mean(self) -> float:
         """Outcome per row; 0 of nothing."""
-        return self.total / self.rows if self.rows else 0.0
+        return self.origin + self._local if self.rows else 0.0
 
     @property
     def mean_before(self) -> float:
         """The number before, per row; 0 of nothing."""
+        return self.before_origin + self._local_before if self.rows else 0.0
+
+    @property
+    def _local(self) -> float:
+        """The mean less its origin."""
+        return self.total / self.rows if self.rows else 0.0
+
+    @property
+    def _local_before(self) -> float:
         return self.before / self.rows if self.rows else 0.0
 
     @property
@@ -98,14 +118,14 @@ class Moments:
     @property
     def spread(self) -> float:
         """Σ over clusters of (their total less their rows times the mean)²."""
-        mean = self.mean
+        mean = self._local
         raw = self.total_total - 2 * mean * self.rows_total + mean * mean * self.rows_rows
         return raw if raw > 1e-12 * self.total_total else 0.0  # below it is rounding
 
     @property
     def together(self) -> tuple[float, float]:
         """Σ of residuals' products of outcome with before, and of before with itself (CUPED)."""
-        mean, prior = self.mean, self.mean_before
+        mean, prior = self._local, self._local_before
         cross = (
             self.total_before
             - mean * self.rows_before
@@ -126,14 +146,48 @@ class Moments:
             total_total=self.total_total
             - 2 * theta * self.total_before
             + theta * theta * self.before_before,
+            origin=self.origin - theta * self.before_origin,
+        )
+
+    def about(self, origin: float, before_origin: float) -> "Moments":
+        """The same group with sums about other origins."""
+        up, prior = self.origin - origin, self.before_origin - before_origin
+        return Moments(
+            clusters=self.clusters,
+            rows=self.rows,
+            total=self.total + up * self.rows,
+            rows_rows=self.rows_rows,
+            rows_total=self.rows_total + up * self.rows_rows,
+            total_total=self.total_total + up * (2 * self.rows_total + up * self.rows_rows),
+            before=self.before + prior * self.rows,
+            rows_before=self.rows_before + prior * self.rows_rows,
+            total_before=self.total_before
+            + up * self.rows_before
+            + prior * self.rows_total
+            + up * prior * self.rows_rows,
+            before_before=self.before_before
+            + prior * (2 * self.rows_before + prior * self.rows_rows),
+            origin=origin,
+            before_origin=before_origin,
         )
 
     def __add__(self, other: "Moments") -> "Moments":
         """Of both groups together, which share no cluster."""
-        return Moments(*(getattr(self, name) + getattr(other, name) for name in MOMENTS))
+        origins = self.origin, self.before_origin
+        same = other.about(*origins)
+        return Moments(*(getattr(self, name) + getattr(same, name) for name in MOMENTS), *origins)
 
 
-MOMENTS = tuple(Moments.__dataclass_fields__)
+MOMENTS = tuple(name for name in Moments.__dataclass_fields__ if not name.endswith("origin"))
+DROWNED = 100.0  # so many times the spread a mean costs the sums of squares four of 16 digits
+
+
+def _origin(values: "np.ndarray[Any, Any]") -> float:
+    """The mean where it is far larger than the spread; else 0, so that counts stay counts."""
+    if not len(values):
+        return 0.0
+    mean = float(values.mean())
+    return mean if abs(mean) > DROWNED * float(values.std()) else 0.0
 
 
 def moments_sql(
@@ -141,7 +195,8 @@ def moments_sql(
 ) -> str:
     """A SELECT with one row per group of `by` (columns, separated by commas) and the columns of
     Moments, out of a relation with a row per occurrence. `outcome` and `before` are expressions
-    over it, `cluster` the randomised unit's."""
+    over it, `cluster` the randomised unit's. Plain sums: good for amounts whose mean is up to some
+    ten thousand times their spread, as money of contacts is; beyond, see `of_arrays`."""
     prior = before or "0"
     return f"""
 SELECT {by},

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.response.lift import Method, effective_size, of_means, of_rates
+from antiphon.response.lift import Lift, Method, effective_size, of_means, of_rates
 from antiphon.response.means import Moments
 
 # R. G. Newcombe, Interval estimation for the difference between independent proportions,
@@ -121,3 +121,29 @@ def test_sums_of_two_groups_are_the_sums_of_both_together() -> None:
     whole, both = Moments.of_arrays(y, unit, x), parts[0] + parts[1]
     assert both.error == pytest.approx(whole.error)
     assert both.together == pytest.approx(whole.together)
+
+
+@pytest.mark.parametrize("far", [1e8, -1e10])
+def test_a_common_number_far_above_the_spread_changes_no_interval(far: float) -> None:
+    rng = np.random.default_rng(11)
+    spent, before, unit = rng.normal(50, 10, 600), rng.normal(40, 10, 600), np.arange(600) // 2
+    who = unit % 2 == 0
+
+    def found(shift: float, prior: float) -> Lift:
+        lift = of_means(
+            *(
+                Moments.of_arrays(spent[one] + shift, unit[one], before[one] + prior)
+                for one in (who, ~who)
+            )
+        )
+        assert lift is not None
+        return lift
+
+    near, shifted = found(0, 0), found(far, 2 * far)
+    for name in ("difference", "low", "high", "always_low", "p_value", "reduction"):
+        assert getattr(shifted, name) == pytest.approx(getattr(near, name), rel=1e-3), name
+    assert shifted.treated.mean - far == pytest.approx(near.treated.mean, abs=1e-4)
+    parts = [Moments.of_arrays(spent[s] + far, unit[s]) for s in (slice(0, 300), slice(300, 600))]
+    whole, both = Moments.of_arrays(spent + far, unit), parts[0] + parts[1]
+    assert both.error == pytest.approx(whole.error, rel=1e-3)
+    assert both.mean == pytest.approx(whole.mean)
