@@ -75,7 +75,9 @@ def conversions_sql(counted: Collection[Counted], as_of: datetime, *, has_return
         return f"SELECT {_NOTHING} WHERE false"
     has_codes = Counted(CODE) in counted
     plain = (set(counted) - {Counted(CODE)}) | ({Counted(ORDER)} if has_codes else set())
-    branches = [_facts(one) for one in sorted(plain, key=lambda one: (one.event, one.category))]
+    orders = "orders" if has_returns else f"(SELECT * FROM orders WHERE NOT {_VOIDED})"
+    chosen = sorted(plain, key=lambda one: (one.event, one.category))
+    branches = [_facts(one, orders) for one in chosen]
     together = "\n    UNION ALL ".join(branches)
     moment = f"TIMESTAMPTZ '{as_of.isoformat()}'"
     return f"""
@@ -124,33 +126,34 @@ _NOTHING = (
     "false AS is_sent, false AS last_touch, 0::BIGINT AS touches, "
     "0::DECIMAL(18, 4) AS shared_amount"
 )
-_VALID = f"lower(trim(coalesce(status, ''))) NOT IN {_in(VOID)}"
+_VOIDED = f"(amount >= 0 AND lower(trim(coalesce(status, ''))) IN {_in(VOID)})"
 _COLUMNS = "NULL::VARCHAR AS campaign, NULL::VARCHAR AS message_id"
 
 
-def _facts(one: Counted) -> str:
-    """Everything of one kind that happened: customer_id, fact_id, done_at, amount, event, category,
-    and the campaign or message it can only belong to."""
+def _facts(one: Counted, orders: str) -> str:
+    """Everything of one kind that happened: customer_id, fact_id, done_at, amount, is_void, event,
+    category, and the campaign or message it can only belong to."""
     event, category = (word.replace("'", "''") for word in (one.event, one.category))
     kind = f"'{event}' AS event, '{category}' AS category"
     if one.event == ORDER and one.category:
-        return _orders_of_category(kind, category)
+        return _orders_of_category(kind, category, orders)
     if one.event == ORDER:
         return (
             "SELECT customer_id, order_id AS fact_id, ordered_at AS done_at, amount, "
-            f"{kind}, {_COLUMNS} FROM orders WHERE {_VALID}"
+            f"{_VOIDED} AS is_void, {kind}, {_COLUMNS} FROM {orders}"
         )
     if one.event == SURVEY:  # several questions of one message are one answer
         return (
             "SELECT customer_id, coalesce(message_id, min(response_id)) AS fact_id, "
-            "min(occurred_at) AS done_at, 0::DECIMAL(18, 4) AS amount, "
+            "min(occurred_at) AS done_at, 0::DECIMAL(18, 4) AS amount, false AS is_void, "
             f"{kind}, campaign, message_id FROM responses WHERE kind IN ('survey', 'answer') "
             "GROUP BY customer_id, campaign, message_id, "
             "CASE WHEN message_id IS NULL THEN response_id END"
         )
     return (
         "SELECT customer_id, event_id AS fact_id, occurred_at AS done_at, "
-        f"0::DECIMAL(18, 4) AS amount, {kind}, {_COLUMNS} FROM events WHERE event = '{event}'"
+        f"0::DECIMAL(18, 4) AS amount, false AS is_void, {kind}, {_COLUMNS} FROM events "
+        f"WHERE event = '{event}'"
     )
 
 
@@ -184,53 +187,67 @@ def _coded(moment: str) -> str:
 )"""
 
 
-def _orders_of_category(kind: str, category: str) -> str:
+def _orders_of_category(kind: str, category: str, orders: str) -> str:
     """An order's lines of the category; where it has no lines, the order itself."""
+    voided = _VOIDED.replace("amount", "o.amount").replace("status", "o.status")
     return f"""
     SELECT o.customer_id, o.order_id AS fact_id, o.ordered_at AS done_at,
         sum(coalesce(l.amount, l.quantity * l.unit_price, 0))::DECIMAL(18, 4) AS amount,
-        {kind}, {_COLUMNS}
+        any_value({voided}) AS is_void, {kind}, {_COLUMNS}
     FROM order_lines AS l
     SEMI JOIN (SELECT product_id FROM products WHERE category = '{category}') AS p
         ON p.product_id = l.product_id
-    JOIN orders AS o ON o.order_id = l.order_id AND {_VALID}
+    JOIN {orders} AS o ON o.order_id = l.order_id
     GROUP BY o.customer_id, o.order_id, o.ordered_at
     UNION ALL
-    SELECT o.customer_id, o.order_id, o.ordered_at, o.amount, {kind}, {_COLUMNS}
-    FROM orders AS o ANTI JOIN order_lines AS l ON l.order_id = o.order_id
-    WHERE o.category = '{category}' AND {_VALID}"""
+    SELECT o.customer_id, o.order_id, o.ordered_at, o.amount, {voided} AS is_void,
+        {kind}, {_COLUMNS}
+    FROM {orders} AS o ANTI JOIN order_lines AS l ON l.order_id = o.order_id
+    WHERE o.category = '{category}'"""
 
 
-_NONE_RETURNED = "bought AS (SELECT * FROM facts)"
-# A return names no order. It belongs to the latest order before it of the same amount that is not
-# yet given back (as brackets close: `depth` counts those open), else to the latest that was as
-# large, else to the latest. What was given back in full is no conversion.
-_RETURNED = """of_returners AS (
-    SELECT * FROM facts SEMI JOIN (SELECT DISTINCT customer_id FROM facts WHERE amount < 0) AS r
-        ON r.customer_id = facts.customer_id
-), bracketed AS (
+def _matched(name: str, rows: str) -> str:
+    """Returns and the orders of just their amount among these rows, as brackets close: `depth`
+    counts those open. Columns: return_id, fact_id, event, category, amount."""
+    return f"""{name}_brackets AS (
     SELECT
         *,
         sum(CASE WHEN amount < 0 THEN -1 ELSE 1 END) OVER (
             PARTITION BY customer_id, event, category, abs(amount)
             ORDER BY done_at, amount DESC, fact_id
         ) AS depth
-    FROM of_returners
-    WHERE amount <> 0
-), whole AS (
+    FROM ({rows})
+), {name} AS (
     SELECT r.fact_id AS return_id, o.fact_id, r.event, r.category, r.amount
-    FROM (SELECT * FROM bracketed WHERE amount < 0) AS r
-    ASOF JOIN (SELECT * FROM bracketed WHERE amount > 0) AS o
+    FROM (SELECT * FROM {name}_brackets WHERE amount < 0) AS r
+    ASOF JOIN (SELECT * FROM {name}_brackets WHERE amount > 0) AS o
         ON o.customer_id = r.customer_id
         AND o.event = r.event
         AND o.category = r.category
         AND o.amount = -r.amount
         AND o.depth = r.depth + 1
         AND o.done_at <= r.done_at
+)"""
+
+
+_OF_VOID = "SELECT * FROM of_returners WHERE amount < 0 OR (is_void AND amount > 0)"
+_OF_THE_REST = """SELECT f.* FROM of_returners AS f
+    ANTI JOIN voided AS v
+        ON v.return_id = f.fact_id AND v.event = f.event AND v.category = f.category
+    WHERE f.amount <> 0 AND NOT f.is_void"""
+_NONE_RETURNED = "bought AS (SELECT * FROM facts)"
+# A return names no order. It belongs to the latest order before it of the same amount that is not
+# yet given back, one that bears the status of such first (else it would be taken twice), else to
+# the latest that was as large, else to the latest. What was given back in full is no conversion.
+_RETURNED = f"""of_returners AS (
+    SELECT * FROM facts SEMI JOIN (SELECT DISTINCT customer_id FROM facts WHERE amount < 0) AS r
+        ON r.customer_id = facts.customer_id
+), {_matched("voided", _OF_VOID)}, {_matched("settled", _OF_THE_REST)}, whole AS (
+    FROM voided UNION ALL BY NAME FROM settled
 ), part AS (
     SELECT
         r.fact_id AS return_id,
-        arg_max(o.fact_id, {covers: o.amount >= -r.amount, moment: o.done_at, id: o.fact_id})
+        arg_max(o.fact_id, {{covers: o.amount >= -r.amount, moment: o.done_at, id: o.fact_id}})
             AS fact_id,
         r.event, r.category, r.amount
     FROM (
@@ -258,5 +275,5 @@ _RETURNED = """of_returners AS (
     SELECT f.* REPLACE ((f.amount + coalesce(b.amount, 0))::DECIMAL(18, 4) AS amount)
     FROM facts AS f LEFT JOIN given_back AS b
         ON b.fact_id = f.fact_id AND b.event = f.event AND b.category = f.category
-    WHERE f.amount >= 0 AND (b.amount IS NULL OR f.amount + b.amount > 0)
+    WHERE f.amount >= 0 AND NOT f.is_void AND (b.amount IS NULL OR f.amount + b.amount > 0)
 )"""

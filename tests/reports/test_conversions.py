@@ -123,6 +123,40 @@ def test_a_cancelled_order_does_not_count(world: World, status: str) -> None:
     assert found(world, "fact_id") == [("o2",)]
 
 
+@pytest.mark.parametrize("status", ["refunded", "Returned", "cancelled", None])
+def test_a_return_counts_whatever_its_own_status_says(world: World, status: str | None) -> None:
+    world.message("m", "c1", 0)
+    world.order("o1", "c1", 1, "50", status="paid")
+    world.order("o2", "c1", 2, "70", status="paid")
+    world.order("back1", "c1", 3, "-50", status=status)
+    world.order("back2", "c1", 4, "-20", status=status)
+    assert found(world, "fact_id", "amount") == [("o2", 50)]
+
+
+def test_a_return_of_an_order_that_bears_its_status_is_taken_from_no_other(world: World) -> None:
+    world.message("m", "c1", 0)
+    world.order("o1", "c1", 1, "50", status="refunded")
+    world.order("o2", "c1", 2, "50")
+    world.order("back", "c1", 3, "-50", status="refunded")
+    assert found(world, "fact_id", "amount") == [("o2", 50)]
+    world.order("back-too", "c1", 4, "-50")  # a second one is the other's
+    assert found(world, "fact_id", "amount") == []
+
+
+def test_a_return_of_a_category_counts_whatever_its_own_status_says(world: World) -> None:
+    world.campaign("spring", {**ORDER, "category": "vitamins"})
+    world.message("m", "c1", 0)
+    world.add("products", product_id="p1", category="vitamins")
+    for order_id, amount in (("o1", "30"), ("back", "-10")):
+        line = {"order_id": order_id, "line_number": 1, "product_id": "p1", "quantity": 1.0}
+        world.add("order_lines", **line, amount=Decimal(amount))
+    world.order("o1", "c1", 1, "100")
+    world.order("back", "c1", 2, "-10", status="returned")
+    world.order("no-lines", "c1", 3, "40", category="vitamins")
+    world.order("no-lines-back", "c1", 4, "-40", category="vitamins", status="refunded")
+    assert found(world, "fact_id", "amount") == [("o1", 20)]
+
+
 def test_an_order_of_a_category_counts_its_lines_of_it(world: World) -> None:
     world.campaign("spring", {**ORDER, "category": "vitamins"})
     world.message("m", "c1", 0)
