@@ -37,17 +37,31 @@ def _in(words: Collection[str]) -> str:
     return "(" + ", ".join("'" + word.replace("'", "''") + "'" for word in words) + ")"
 
 
-def occurrences_sql(zone: str, *, has_attempts: bool) -> str:
+def occurrences_sql(zone: str, as_of: datetime, *, has_attempts: bool) -> str:
     """One row per occurrence, by its latest attempt, with what its campaign's goal says.
 
+    `as_of`: what left or was held out later is not known yet, nor what else runs of later days
+    planned.
     `is_sent`: it left or may have left. `counts_until`: the end of the goal's window, null without
     a goal. `has_attempts`: whether any occurrence has several (else nobody need look).
     """
     followed = (
-        " ANTI JOIN (SELECT occurrence_key, unnest(range(1, attempt)) AS attempt FROM contacts"
+        " ANTI JOIN (SELECT occurrence_key, unnest(range(1, attempt)) AS attempt FROM known"
         " WHERE attempt > 1) AS followed USING (occurrence_key, attempt)"
     )
+    moment = f"TIMESTAMPTZ '{as_of.isoformat()}'"
     return f"""
+WITH known AS (
+    SELECT * FROM contacts
+    WHERE contact_at <= {moment}
+        OR (
+            state NOT IN {_in((*LEFT, "control"))}
+            -- a run's id begins with its business day
+            AND coalesce(
+                TRY_CAST(left(run_id, 10) AS DATE) <= timezone('{zone}', {moment})::DATE, true
+            )
+        )
+)
 SELECT
     message_id, customer_id, unit, c.campaign, step, cell, arm, channel, c.category, state,
     contact_at, run_id, cost_e4,
@@ -58,7 +72,7 @@ SELECT
     g.event AS goal,
     g.category AS goal_category,
     contact_at + to_microseconds(g.within_us) AS counts_until
-FROM contacts AS c{followed if has_attempts else ""} LEFT JOIN goals AS g ON g.campaign = c.campaign
+FROM known AS c{followed if has_attempts else ""} LEFT JOIN goals AS g ON g.campaign = c.campaign
 """
 
 

@@ -125,6 +125,25 @@ def test_what_lies_ahead_of_the_moment_is_not_known_yet(world: World) -> None:
     assert (late["clicked"], late["converted"], late["revenue"]) == (1, 1, 10)
 
 
+def test_what_left_or_was_held_out_later_is_not_known_at_an_earlier_moment(world: World) -> None:
+    world.message("m1", "c1", 0)
+    world.message("m2", "c2", 10)
+    world.control("held", "c3", 10)
+    world.message("later", "c4", 10, state="planned", run_id="2026-03-11-daily-1")
+    world.message("waits", "c5", 10, state="planned", run_id="2026-03-04-daily-1")
+    assert report_table(world.open(at(-1)), "campaigns").counts.num_rows == 0
+    names = ("sent", "control", "waiting")
+    early, late = only(world.open(at(5))), only(world.open(at(11)))
+    assert [early[name] for name in names] == [1, 0, 1]
+    assert [late[name] for name in names] == [2, 1, 2]
+
+
+def test_an_attempt_is_followed_only_once_the_next_one_is_known(world: World) -> None:
+    world.message("m1", "c1", 0, occurrence_key="k", state="bounced")
+    world.message("m2", "c1", 3, occurrence_key="k", attempt=2)
+    assert (only(world.open(at(1)))["bounced"], only(world.open(at(4)))["bounced"]) == (1, 0)
+
+
 def test_every_way_to_look_counts_the_same_messages(world: World) -> None:
     world.campaign("summer", ORDER)
     for number in range(12):
