@@ -46,7 +46,6 @@ class App:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._prefix = urlsplit(site.project.configuration.settings.links.base_url).path.rstrip("/")
         self._inner = Starlette(
             routes=_routes(site),
             exception_handlers={
@@ -61,8 +60,10 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. A proxy may or may not have taken the path of `base_url` away."""
         path = scope.get("path", "")
-        if self._prefix and path.startswith(self._prefix + "/"):
-            scope = {**scope, "path": path.removeprefix(self._prefix), "raw_path": None}
+        links = self.site.project.configuration.settings.links  # as they are now
+        prefix = urlsplit(links.base_url).path.rstrip("/")
+        if prefix and path.startswith(prefix + "/"):
+            scope = {**scope, "path": path.removeprefix(prefix), "raw_path": None}
         await self._inner(scope, receive, send)
 
 

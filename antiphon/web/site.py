@@ -53,7 +53,8 @@ class Site:
         self._files = project.configuration.files
         self._looked_at = monotonic()
         self._looking = Lock()
-        self.keys = keys or keys_of(project)
+        self._given = keys
+        self._keys = keys or keys_of(project)
         self.signer: LinkSigner = signer_of(project)
         self.counts = Counts()
         self.receiver = Receiver(self._keep)
@@ -69,6 +70,13 @@ class Site:
                 self._looking.release()
         return self._project
 
+    @property
+    def keys(self) -> WebhookKeys:
+        """What signatures are checked with, by the project as it is now: what Twilio signs begins
+        with `links: base_url`."""
+        _ = self.project
+        return self._keys
+
     def _keep(self, arrivals: Sequence[Arrival]) -> None:
         self.project.ledger.inbox.put(arrivals)  # opens the ledger where it could not be before
 
@@ -83,7 +91,9 @@ class Site:
             if files == self._files:
                 return
             self._files = files
-            self._project = _with_stores(self._project, files)
+            project = _with_stores(self._project, files)
+            keys, signer = self._given or keys_of(project), signer_of(project)
+            self._project, self._keys, self.signer = project, keys, signer
         except ConfigError as error:
             log.warning(
                 "the files changed and have %d problems: the old ones hold; run antiphon check",

@@ -1,12 +1,13 @@
 """What providers post: kept as it came once it is signed, whatever it says; else refused."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import orjson
 import pytest
 import web_scene
-from web_scene import BASE, DAY, NOW, Scene, sha256_signature
+from web_scene import BASE, DAY, NOW, TOKEN, Scene, sha256_signature
 
 from antiphon.collection.inbox import parse
 from antiphon.errors import LedgerError, UserFilesError
@@ -328,3 +329,19 @@ def test_a_sender_that_goes_away_leaves_the_others_alone(scene: Scene):
         scene.ask((method, path, {"content": breaks(), "headers": more["headers"]}))
     assert scene.ask(scene.signed(BODY))[0].status_code == 204
     assert scene.path(Purpose.WEB, "0" * 32).startswith("/v/")
+
+
+def test_a_changed_base_url_is_known_without_a_restart(scene: Scene, monkeypatch):
+    monkeypatch.setattr("antiphon.web.site.LOOKS_EVERY", 0.0)
+    scene.project = replace(scene.project, environment={"TWILIO_AUTH_TOKEN": TOKEN})
+    vars(scene.project)["ledger"] = scene.app.site.project.ledger
+    scene.app = create_app(scene.project)
+    form, moved = {"MessageSid": "SM1", "MessageStatus": "delivered"}, "https://new.example/mail"
+    [before] = scene.ask(scene.texted(STATUS_PATH, form))
+    file = scene.project.root / "config" / "settings.yaml"
+    file.write_text(file.read_text("utf-8").replace(BASE, moved), encoding="utf-8")
+    method, path, more = scene.texted(STATUS_PATH, form, moved)
+    answered = [before, *scene.ask((method, path, more), (method, f"/mail{path}", more))]
+    assert [one.status_code for one in answered] == [204, 204, 204]
+    [old] = scene.ask(scene.texted(STATUS_PATH, form))
+    assert old.status_code == 403
