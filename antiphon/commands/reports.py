@@ -78,13 +78,16 @@ def report(
                 "--html tells all of a run; of the others only --days goes with it."
             )
         return _page(root, html_path, days)
+    if csv_path is not None and as_json:
+        raise click.UsageError("--csv writes a file and --json the screen: choose one.")
     from antiphon.reports import lifts  # noqa: PLC0415
-    from antiphon.reports.rates import BY, report_table  # noqa: PLC0415
+    from antiphon.reports.rates import BY, check_scope, report_table  # noqa: PLC0415
     from antiphon.reports.session import Scope  # noqa: PLC0415
 
     if name not in (None, LIFT) and by is not None:
         raise click.UsageError(f"--by names a report itself: leave out {name!r} or --by.")
     project, scope = opened(root), Scope(campaign, days)
+    check_scope(project, scope)
     if name == LIFT:
         if by not in (None, "campaign", "variant"):
             raise click.UsageError("lift is shown by campaign or by variant.")
@@ -207,10 +210,17 @@ def _width(name: str, cells: Sequence[Any]) -> int:
 
 
 def _cells(values: Sequence[Any]) -> list[Any]:
-    """Money in hundredths, where it is not all small change."""
+    """Money in hundredths, where it is not all small change; other fractions in thousandths."""
     money = [abs(value) for value in values if isinstance(value, Decimal)]
     cent = Decimal("0.01") if not money or max(money) >= 1 else Decimal("0.0001")
-    return [one.quantize(cent) if isinstance(one, Decimal) else one for one in values]
+    return [
+        one.quantize(cent)
+        if isinstance(one, Decimal)
+        else round(one, 3)
+        if isinstance(one, float)
+        else one
+        for one in values
+    ]
 
 
 def _rate_cell(rate: "Rate") -> str:

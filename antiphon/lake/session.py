@@ -80,6 +80,15 @@ class Session:
         with explained(self.snapshot.root):
             return self._connection.sql(sql, params=parameters).to_arrow_table()
 
+    def only_reads(self, sql: str) -> bool:
+        """Whether it is one query: no COPY, no CREATE, no second statement. False where it cannot
+        be read at all."""
+        try:
+            found = self._connection.extract_statements(sql)
+        except duckdb.Error:
+            return False
+        return [one.type for one in found] == [duckdb.StatementType.SELECT]
+
     def batches(
         self, sql: str, parameters: Parameters = None, *, rows: int = 100_000
     ) -> "Iterator[pa.RecordBatch]":

@@ -27,7 +27,7 @@ from antiphon.quoting import literal
 from antiphon.reports import conversions as converting
 from antiphon.reports import lifts as lifting
 from antiphon.reports.ran import RunStory, run_story
-from antiphon.reports.rates import report_table
+from antiphon.reports.rates import check_reads, check_scope, report_table
 from antiphon.reports.session import Scope, report_session
 
 DECISION_COLUMNS = {
@@ -65,12 +65,13 @@ class Notebook:
         return self._asked(
             f"SELECT {listed} FROM contacts SEMI JOIN outcomes USING (message_id) "
             "ORDER BY contact_at, message_id",
-            Scope(campaign, days),
+            self._scope(campaign, days),
         )
 
     def responses(self, campaign: str | None = None, days: int | None = None) -> pd.DataFrame:
         """One row per thing that came back, by `occurred_at`: see `columns`."""
         listed = ", ".join(one.name for one in ENTITIES["responses"].columns)
+        self._scope(campaign, days)
         wanted = ["true"]
         if campaign is not None:
             wanted.append(f"campaign = {literal(campaign)}")
@@ -85,6 +86,7 @@ class Notebook:
     def decisions(self, run: str | None = None, campaign: str | None = None) -> pd.DataFrame:
         """One row per candidate of a run (absent: the newest that decided), with the reason of
         each that was not written to: see `columns`."""
+        self._scope(campaign, None)
         snapshot = self.project.lake.current()
         kept = snapshot.manifest.stores.get("decisions", {})
         chosen = run or max(kept, default=None, key=self._decided_at)
@@ -106,20 +108,22 @@ class Notebook:
 
     def conversions(self, campaign: str | None = None, days: int | None = None) -> pd.DataFrame:
         """What messages and control rows converted to, with both ways of giving credit."""
-        return self._frame(converting.conversions(self.project, Scope(campaign, days)))
+        return self._frame(converting.conversions(self.project, self._scope(campaign, days)))
 
     def report(
         self, name: str = "campaigns", campaign: str | None = None, days: int | None = None
     ) -> pd.DataFrame:
         """A report of sql/reports/ with the rates that it declares: `…_rate`, `…_low`, `…_high`
         (Wilson, 95 %)."""
-        return self._frame(report_table(self.project, name, Scope(campaign, days)).table())
+        if name == "lift":
+            raise UserFilesError("the lift is no report of sql/reports.\n  Ask shop.lift().")
+        return self._frame(report_table(self.project, name, self._scope(campaign, days)).table())
 
     def lift(
         self, campaign: str | None = None, days: int | None = None, *, by_variant: bool = False
     ) -> pd.DataFrame:
         """Campaigns with a control group against it: a row each, with the plain verdict."""
-        found = lifting.lifts(self.project, Scope(campaign, days), by_variant=by_variant)
+        found = lifting.lifts(self.project, self._scope(campaign, days), by_variant=by_variant)
         return pd.DataFrame(lifting.rows(found), columns=list(lifting.COLUMNS))
 
     def run(self, run_id: str | None = None) -> RunStory:
@@ -127,7 +131,8 @@ class Notebook:
         return run_story(self.project, run_id)
 
     def sql(self, query: str) -> pd.DataFrame:
-        """The answer to a query over the entities and the views of reports (docs/reports.md)."""
+        """The answer to a query over the entities and the views of reports (docs/reports.md);
+        UserFilesError where it is anything but one SELECT."""
         return self._asked(query)
 
     def columns(self, name: str) -> pd.Series:
@@ -148,8 +153,14 @@ class Notebook:
         record = self.project.ledger.runs.get(run_id)
         return (record.as_of.isoformat() if record else "", run_id)
 
+    def _scope(self, campaign: str | None, days: int | None) -> Scope:
+        scope = Scope(campaign, days)
+        check_scope(self.project, scope)
+        return scope
+
     def _asked(self, sql: str, scope: Scope | None = None) -> pd.DataFrame:
         with report_session(self.project, scope or Scope()) as session:
+            check_reads(session, "a query of a notebook", sql)
             return self._frame(session.arrow(sql))
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:

@@ -9,11 +9,13 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import pyarrow as pa
 
 from antiphon.clock import business_day
 from antiphon.errors import UserFilesError
+from antiphon.lake import Session
 from antiphon.project import Project
 from antiphon.reports.session import EVERYTHING, Scope, by_bucket, reading_session
 from antiphon.response.nps import NetPromoter
@@ -110,10 +112,12 @@ class ReportTable:
 def report_table(project: Project, name: str, scope: Scope = EVERYTHING) -> ReportTable:
     """A report by its name; UserFilesError where there is no such report or campaign.
 
-    `scope` narrows what reads `outcomes`; whatever else a query reads it reads whole.
+    `scope` narrows what reads `occurrences` or `outcomes`; a report of neither knows none, and is
+    refused with one. A report is one SELECT.
     """
     sql = _sql(project, name)
-    _check(project, scope)
+    check_scope(project, scope)
+    _check_narrows(name, sql, scope)
     zone = project.configuration.settings.business.timezone
     now = project.clock()
     values = {
@@ -123,6 +127,7 @@ def report_table(project: Project, name: str, scope: Scope = EVERYTHING) -> Repo
     }
     asked = {key: value for key, value in values.items() if re.search(rf"\${key}\b", sql)}
     with reading_session(project, scope) as (reading, session), ExitStack() as stack:
+        check_reads(session, f"{FOLDER}/{name}.sql", sql)
         if reading.snapshot.buckets > 1 and re.search(r"\boutcomes\b", sql):
             columns = [name for name, *_ in session.rows("DESCRIBE outcomes")]
             made = f"SELECT {', '.join(_named(sql, columns))} FROM outcomes"  # noqa: S608 (ours)
@@ -175,14 +180,38 @@ def _sql(project: Project, name: str) -> str:
     return sql
 
 
-def _check(project: Project, scope: Scope) -> None:
-    """A campaign that is no file any more may still have its messages; a typing mistake not."""
-    if scope.campaign is None or scope.campaign in project.configuration.campaigns:
+def check_reads(session: Session, where: str, sql: str) -> None:
+    """UserFilesError where it would do anything but answer: reports change nothing."""
+    if not session.only_reads(sql):
+        raise UserFilesError(
+            f"{where} is not one SELECT that can be read.\n"
+            "  Write a single query (WITH … SELECT … is one); reports and notebooks change nothing."
+        )
+
+
+def _check_narrows(name: str, sql: str, scope: Scope) -> None:
+    plain = re.sub(r"--[^\n]*", "", sql)
+    if scope == EVERYTHING or re.search(r"\b(outcomes|occurrences)\b", plain, re.I):
+        return
+    raise UserFilesError(
+        f"the report {name!r} counts no messages: it cannot be narrowed by campaign or days.\n"
+        f"  Leave them out. These reports know both: {', '.join(sorted(BY.values()))}, sent, lift."
+    )
+
+
+def check_scope(project: Project, scope: Scope) -> None:
+    """UserFilesError where there is no such campaign, or no day. A campaign that is no file any
+    more may still have its messages; a typing mistake not."""
+    if scope.days is not None and scope.days < 1:
+        raise UserFilesError(f"days is {scope.days}: write 1 for today, 7 for a week.")
+    campaigns = project.configuration.campaigns
+    if scope.campaign is None or scope.campaign in campaigns:
         return
     with project.lake.session() as session:
-        found = session.rows(
-            "SELECT 1 FROM contacts WHERE campaign = $name LIMIT 1", {"name": scope.campaign}
-        )
-    if not found:
-        names = ", ".join(project.configuration.campaigns)
-        raise UserFilesError(f"no campaign {scope.campaign!r}. There are: {names}.")
+        found = session.rows("SELECT DISTINCT campaign FROM contacts ORDER BY ALL")
+    known = {**campaigns, **{name: None for (name,) in found}}
+    if scope.campaign in known:
+        return
+    near = get_close_matches(scope.campaign, known, n=1)
+    there = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+    raise UserFilesError(f"no campaign {scope.campaign!r}. {there}")

@@ -82,13 +82,13 @@ def held_back(story: RunStory, policy: Policy) -> list[Bar]:
 
 def funnel(table: ReportTable) -> list[Share]:
     """All campaigns together: what became of the messages that left."""
-    whole = _total(table, "sent")
-    rates = {one.name for one in table.rates}
-    return [
-        Share(words, Rate(_total(table, name), whole))
+    rates = {one.name: one for one in table.rates}
+    found = [
+        Share(words, Rate(_total(table, rates[name].part), _total(table, rates[name].whole)))
         for name, words in RATES.items()
-        if name in rates and whole
+        if name in rates
     ]
+    return [one for one in found if one.rate.whole]
 
 
 def by_name(table: ReportTable, column: str, rate: str) -> list[Share]:

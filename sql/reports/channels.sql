@@ -1,8 +1,8 @@
 -- Per channel: what was sent, what came back, what it brought.
 --
 -- Everything is counted once per message: `opened` by a person, `machine_opened` by a mail program
--- alone. `converted`: messages with what their goal counts within its window; of `still_open` ones
--- the window is not over. `revenue` counts an order for every message before it; `last_touch` gives
+-- alone. `converted`: of those `with_goal`, messages with what it counts within its window; of
+-- `still_open` ones the window is not over. `revenue` counts an order for every message before it; `last_touch` gives
 -- it to the latest message alone, `shared` in equal parts to all. Returns are deducted.
 -- Parameter: $as_of. Reads outcomes.
 --
@@ -14,7 +14,7 @@
 -- rate bounced: bounced of sent
 -- rate complained: complained of sent
 -- rate unsubscribed: unsubscribed of sent
--- rate converted: converted of sent
+-- rate converted: converted of with_goal
 SELECT
     channel,
     count(*) FILTER (is_sent) AS sent,
@@ -26,6 +26,7 @@ SELECT
     count(*) FILTER (is_bounced) AS bounced,
     count(*) FILTER (is_complained) AS complained,
     count(*) FILTER (is_unsubscribed) AS unsubscribed,
+    count(*) FILTER (is_sent AND goal IS NOT NULL) AS with_goal,
     count(*) FILTER (is_sent AND is_converted) AS converted,
     count(*) FILTER (is_sent AND counts_until > $as_of) AS still_open,
     sum(CASE WHEN is_sent THEN revenue ELSE 0 END)::DECIMAL(18, 4) AS revenue,

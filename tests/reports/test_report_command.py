@@ -13,6 +13,7 @@ from report_world import fill
 
 from antiphon.cli import exit_code
 from antiphon.clock import clock_from
+from antiphon.commands.reports import _cells
 from antiphon.project import open_project
 
 NOW = datetime.fromisoformat(AT)
@@ -148,6 +149,11 @@ def test_every_way_to_look_has_a_report(ask: Ask, by: str, words: str) -> None:
         (["lift", "--by", "day"], 2, "by campaign or by variant"),
         (["--days", "0"], 2, "--days"),
         (["--campaign", "winback"], 1, "no campaign 'winback'"),
+        (["--campaign", "winback-lst-loyal"], 1, "Did you mean winback-lost-loyal?"),
+        (["lift", "--campaign", "winback-lst-loyal"], 1, "Did you mean winback-lost-loyal?"),
+        (["nps", "--days", "2"], 1, "cannot be narrowed"),
+        (["quarantine", "--campaign", CAMPAIGN], 1, "cannot be narrowed"),
+        (["--json", "--csv", "f.csv"], 2, "choose one"),
         (["nothing"], 1, "There are: campaigns, cells"),
     ],
 )
@@ -159,3 +165,7 @@ def test_wrong_use_is_told(ask: Ask, arguments: list[str], code: int, words: str
 def test_where_nothing_happened_it_says_so(ask: Ask) -> None:
     assert "nothing to count yet" in ask("--days", "3")[1]
     assert "control: 10%" in ask("lift", "--days", "3")[1]
+
+
+def test_fractions_are_rounded_for_the_screen() -> None:
+    assert _cells([0.9636363636363636, 3, None]) == [0.964, 3, None]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from report_world import NOW, ORDER, World, at
 from antiphon.errors import UserFilesError
 from antiphon.ledger import Response
 from antiphon.project import Project
+from antiphon.reports.notebook import Notebook
 from antiphon.reports.rates import BY, declared, report_table
+from antiphon.reports.sections import funnel
 from antiphon.reports.session import Scope
 from antiphon.response.rates import Rate
 
@@ -185,8 +188,22 @@ def test_a_report_may_be_of_one_campaign_and_of_the_last_days(world: World) -> N
     assert only(project, scope=Scope("spring"))["sent"] == 2
 
 
+def test_messages_without_a_goal_are_no_part_of_the_converted(world: World) -> None:
+    world.campaign("news", None)
+    world.message("m1", "c1", 0)
+    world.message("m2", "c2", 0)
+    world.message("m3", "c3", 0, campaign="news")
+    world.order("o", "c1", 1, "10")
+    table = report_table(world.open(), "campaigns")
+    news, spring = table.table().to_pylist()
+    assert (news["sent"], news["with_goal"], news["converted_rate"]) == (1, 0, None)
+    assert (spring["with_goal"], spring["converted_rate"]) == (2, 0.5)
+    (converted,) = [one for one in funnel(table) if one.name == "Converted"]
+    assert converted.rate == Rate(1, 2)
+
+
 def test_an_unknown_campaign_is_refused_with_those_there_are(world: World) -> None:
-    with pytest.raises(UserFilesError, match=r"no campaign 'sprig'.*spring"):
+    with pytest.raises(UserFilesError, match=r"no campaign 'sprig'.*mean spring"):
         report_table(world.open(), "campaigns", Scope("sprig"))
 
 
@@ -218,3 +235,37 @@ def test_the_clock_of_a_report_is_the_projects(world: World) -> None:
     project = world.open()
     later = replace(project, clock=lambda: NOW + timedelta(days=400))
     assert report_table(later, "campaigns", Scope(days=90)).counts.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "query", ["COPY (SELECT 1) TO '{}'", "SELECT 1; COPY (SELECT 1) TO '{}'", "SET threads = 1"]
+)
+def test_a_query_of_a_notebook_changes_nothing(world: World, tmp_path: Path, query: str) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("mine")
+    shop = Notebook(world.open())
+    with pytest.raises(UserFilesError, match="not one SELECT"):
+        shop.sql(query.format(kept))
+    assert kept.read_text() == "mine"
+    assert shop.sql("WITH a AS (SELECT 1 AS x) FROM a")["x"].tolist() == [1]
+
+
+def test_a_report_of_ones_own_changes_nothing_either(world: World, tmp_path: Path) -> None:
+    project = world.open()
+    sql = f"COPY (SELECT 1) TO '{tmp_path / 'mine.csv'}'"
+    files = replace(project.configuration.files, texts={"sql/reports/own.sql": sql})
+    own = replace(project, configuration=replace(project.configuration, files=files))
+    with pytest.raises(UserFilesError, match=r"own\.sql is not one SELECT"):
+        report_table(own, "own")
+    assert not (tmp_path / "mine.csv").exists()
+
+
+def test_a_notebook_tells_of_wrong_names_and_days(world: World) -> None:
+    shop = Notebook(world.open())
+    for ask in (shop.contacts, shop.responses, shop.conversions, shop.lift, shop.report):
+        with pytest.raises(UserFilesError, match=r"Did you mean spring\?"):
+            ask(campaign="sprng")
+        with pytest.raises(UserFilesError, match="days is 0"):
+            ask(days=0)
+    with pytest.raises(UserFilesError, match=r"shop\.lift\(\)"):
+        shop.report("lift")
