@@ -41,7 +41,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-robots-tag": "noindex, nofollow",
 }
-_STATUS = {"forged": 404, "unknown": 404, "expired": 410}
+_STATUS = {"forged": 404, "unknown": 404, "expired": 410, "forgotten": 410}
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(FOLDER),
     autoescape=True,

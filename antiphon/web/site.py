@@ -12,6 +12,7 @@ from antiphon.errors import ConfigError, LedgerError, UserFilesError
 from antiphon.files import ProjectFiles, read_files
 from antiphon.ledger import Arrival, Message
 from antiphon.message.links import BadToken, LinkSigner, Purpose
+from antiphon.privacy.tombstones import PREFIX
 from antiphon.project import Project, glance
 from antiphon.steps.composing import signer_of
 from antiphon.web.keys import WebhookKeys, keys_of
@@ -23,7 +24,7 @@ log = logging.getLogger("antiphon.web")
 
 
 class BadLink(Exception):
-    """A personal page cannot be shown. `why`: forged (or cut), unknown, or expired."""
+    """A personal page cannot be shown. `why`: forged (or cut), unknown, expired, or forgotten."""
 
     def __init__(self, why: str, language: str | None = None) -> None:
         super().__init__(why)
@@ -113,6 +114,8 @@ class Site:
         message = self.project.ledger.messages.get(message_id)
         if message is None:
             raise BadLink("unknown")
+        if message.customer_id.startswith(PREFIX):  # of a person who was erased since
+            raise BadLink("forgotten", message.language)
         if purpose not in (Purpose.UNSUBSCRIBE, Purpose.CLICK):
             age = self.now() - message.planned_at
             if age > self.project.configuration.settings.web.link_age:

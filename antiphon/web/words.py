@@ -23,6 +23,9 @@ _EN = {
     "unknown": "We no longer know the message that it came with.",
     "expired": "It came with a message of long ago and has expired. Use the link in a newer "
     "message.",
+    "forgotten_title": "Nothing is held of you any more",
+    "forgotten": "It came with a message to somebody whose data we have erased. So there is "
+    "nothing left to show or to choose, and we write nothing down.",
     "write_us": "Or write to us:",
     "later": "Not now",
     "later_text": "We cannot do this at the moment. Nothing has changed. Please try again in a few "
@@ -74,6 +77,9 @@ _DE = {
     "unknown": "Die Nachricht, mit der er kam, kennen wir nicht mehr.",
     "expired": "Er kam mit einer Nachricht von vor langer Zeit und ist abgelaufen. Nehmen Sie den "
     "Link aus einer neueren Nachricht.",
+    "forgotten_title": "Von Ihnen ist nichts mehr gespeichert",
+    "forgotten": "Der Link kam mit einer Nachricht an jemanden, dessen Daten wir gelöscht haben. "
+    "Darum gibt es nichts mehr zu zeigen oder zu wählen, und wir schreiben nichts auf.",
     "write_us": "Oder schreiben Sie uns:",
     "later": "Gerade nicht möglich",
     "later_text": "Das geht im Moment nicht. Es hat sich nichts geändert. Bitte versuchen Sie es "

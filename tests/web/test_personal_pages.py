@@ -12,6 +12,7 @@ from antiphon import keys
 from antiphon.errors import LedgerError
 from antiphon.ledger import Response
 from antiphon.message.links import Purpose
+from antiphon.privacy.tombstones import PREFIX
 from antiphon.states import MessageState
 from antiphon.web.words import CATEGORIES, CHANNELS, WORDS
 
@@ -147,6 +148,22 @@ def test_pages_close_when_their_message_is_old(scene: Scene, purpose: Purpose):
     answered = scene.get(path)
     assert answered.status_code == 410
     assert WORDS["en"]["expired"] in answered.text
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_links_of_the_forgotten_show_and_write_nothing(scene: Scene, purpose: Purpose):
+    """`antiphon forget` leaves the rows under a pseudonym, to be counted."""
+    pseudonym = f"{PREFIX}0f"
+    path = scene.path(purpose, scene.send(pseudonym))
+    path += "/0123456789" if purpose is Purpose.CLICK else ""
+    answered = [scene.get(path)]
+    if purpose not in (Purpose.WEB, Purpose.CLICK):
+        answered += [scene.post(path, data={"none": "yes", "language": "de"})]
+    assert {one.status_code for one in answered} == {410}
+    assert all(WORDS["en"]["forgotten_title"] in one.text for one in answered)
+    assert kinds(scene, pseudonym) == []
+    assert scene.project.ledger.people.acts_of(pseudonym) == []
+    assert scene.project.ledger.statements.of_customer(pseudonym) == []
 
 
 def test_a_ledger_that_is_away_changes_nothing_and_says_so(scene: Scene, monkeypatch):
