@@ -24,7 +24,7 @@ from antiphon.campaigns.configuration import (
 )
 from antiphon.campaigns.models import LIKED, Campaign, Category, Sources
 from antiphon.campaigns.places import Path
-from antiphon.campaigns.rules import Cap, ConsentRule, Exclusion, Policy, Ratio, Sequence
+from antiphon.campaigns.rules import Cap, ConsentRule, Exclusion, OneClick, Policy, Ratio, Sequence
 from antiphon.campaigns.settings import Settings
 from antiphon.check_bounds import bound_faults
 from antiphon.check_conditions import ConditionsCheck
@@ -262,11 +262,28 @@ class PolicyCheck:
                     message = f"no source brings consents: nobody is sent anything of {category!r}"
                     hint = f"Add a source with 'entity: consents' to {SOURCES}."
                     yield Fault(POLICY, ("consent", category), message, hint, is_warning=True)
+        yield from self._one_click()
+
+    def _one_click(self) -> Iterator[Fault]:
+        """The rule may stand in a pack. A rehearsal's links may lead to the machine itself, which
+        the audit lets pass as well."""
         settings = self.drafted.get(SETTINGS, Settings)
-        if policy.one_click and settings and settings.links.base_url.startswith("http:"):
-            message = "one-click unsubscribing (RFC 8058) asks for https"
-            hint = "Write an address that begins with https://."
-            yield Fault(SETTINGS, ("links", "base_url"), message, hint)
+        if settings is None or not settings.links.base_url.startswith("http:"):
+            return
+        rules = [one.rule for one in self._placed if isinstance(one.rule, OneClick)]
+        if not rules:
+            return
+        path: Path = ("links", "base_url")
+        message = f"one-click unsubscribing (RFC 8058) asks for https ({rules[0].title})"
+        if settings.environment != "live" and settings.links.is_on_loopback:
+            message = f"{message}: only a rehearsal on this machine passes"
+            hint = "Write an address that begins with https:// before 'environment: live'."
+            yield Fault(SETTINGS, path, message, hint, is_warning=True)
+            return
+        hint = "Write an address that begins with https://."
+        if settings.environment != "live":
+            hint += " A rehearsal may also have http://127.0.0.1:8080."
+        yield Fault(SETTINGS, path, message, hint)
 
     @cached_property
     def _sources(self) -> list[Any]:

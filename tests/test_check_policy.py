@@ -1,6 +1,7 @@
 """Each complaint on a policy fires at its word, and its good neighbour has none."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -515,18 +516,35 @@ def test_a_channel_is_chosen_among_two() -> None:
     assert told not in _messages("", {"voucher": VOUCHER + "channel_by: preference\n"})
 
 
-def test_one_click_asks_for_https() -> None:
-    policy = "one_click: [{name: a, category: [promo, lifecycle]}]\n"
-    assert _problems(policy) == []
+CLICK = "one_click: [{name: a, category: [promo, lifecycle]}]\n"
+CLICK_PACK = PACK.partition("times:")[0] + CLICK.replace("}", ", source: our own}")
+
+
+@pytest.mark.parametrize("in_pack", [False, True])
+@pytest.mark.parametrize(
+    ("environment", "base", "told"),
+    [
+        ("live", "http://shop.example", "?"),
+        ("rehearsal", "http://shop.example", "?"),
+        ("live", "http://127.0.0.1:8080", "?"),
+        ("rehearsal", "http://127.0.0.1:8080", "!"),
+        ("rehearsal", "http://127.0.0.1.shop.example", "?"),
+        ("live", "https://shop.example", ""),
+    ],
+)
+def test_one_click_asks_for_https_unless_a_rehearsal_stays_on_the_machine(
+    environment: str, base: str, told: str, in_pack: bool
+) -> None:
     settings = "config/settings.yaml"
-    text = OURS[settings].replace("base_url: https:", "base_url: http:")
-    assert text != OURS[settings]
+    text = re.sub(r"(?m)^  base_url: .*$", f"  base_url: {base}", OURS[settings])
+    text += f"environment: {environment}\n"
     texts = {f"{CAMPAIGNS}/{name}.yaml": one for name, one in OTHERS.items()}
-    files = ProjectFiles({**OURS, **texts, POLICY: HEAD + policy, settings: text})
-    [problem] = check(files)[1]
-    assert (problem.path, problem.message) == (
-        settings,
-        "one-click unsubscribing (RFC 8058) asks for https",
+    policy = HEAD + ("packs: [night]\n" if in_pack else CLICK)
+    packs = {f"{PACKS}/night.yaml": CLICK_PACK} if in_pack else {}
+    files = ProjectFiles({**OURS, **texts, **packs, POLICY: policy, settings: text})
+    found = [one for one in check(files)[1] if "one-click unsubscribing" in one.message]
+    assert [(one.path, "!" if one.is_warning else "?") for one in found] == (
+        [(settings, told)] if told else []
     )
 
 

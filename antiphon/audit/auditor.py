@@ -54,11 +54,12 @@ def audit(
     late: Mapping[str, int] | None = None,
     has_frame: bool = True,
     held: Collection[str] = (),
+    is_rehearsal: bool = False,
 ) -> list[AuditQuery]:
     """The tables and checks of a run's messages; it may be released when no check returns a row.
 
-    `known`, `late`, `has_frame`: see Basis; absent: the campaigns of the touches, and none.
-    `held`: campaigns that were on hold at the moment.
+    `known`, `late`, `has_frame`, `is_rehearsal`: see Basis; absent: the campaigns of the touches,
+    and none. `held`: campaigns that were on hold at the moment.
     """
     campaigns = list({touch.name: touch.campaign for touch in touches}.values())
     basis = Basis(
@@ -70,6 +71,7 @@ def audit(
         campaigns if known is None else known,
         late or {},
         has_frame,
+        is_rehearsal,
     )
     return [
         *tables(basis),

@@ -64,6 +64,7 @@ class Basis:
     offers tell which contacts a rule counts. `late`: campaign → messages held after arms were
     drawn (a null that would be printed, a budget). `has_frame`: whether the run's customer
     frame and occasions are there; without them rules that ask for them are left out.
+    `is_rehearsal`: links may lead to this machine itself, which has no certificate.
     """
 
     touches: Sequence[Touch]
@@ -74,6 +75,7 @@ class Basis:
     known: Sequence[Campaign]
     late: Mapping[str, int] = field(default_factory=dict)
     has_frame: bool = True
+    is_rehearsal: bool = False
 
     @property
     def campaigns(self) -> list[Campaign]:

@@ -1,5 +1,6 @@
 """config/settings.yaml, declared once: what belongs to the company and the machine."""
 
+import re
 from datetime import timedelta
 from typing import Literal
 
@@ -215,6 +216,9 @@ class UtmTags(Model):
     )
 
 
+_LOOPBACK = r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/|$)"
+
+
 class LinkSettings(Model):
     """Public addresses in messages."""
 
@@ -229,6 +233,11 @@ class LinkSettings(Model):
         description="Who counts clicks: the provider where it does, or redirects of our own "
         "(antiphon serve)",
     )
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether links lead to the machine itself, as a rehearsal's may."""
+        return re.match(_LOOPBACK, self.base_url) is not None
 
 
 class WebSettings(Model):

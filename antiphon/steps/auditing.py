@@ -81,6 +81,7 @@ def audit_day(day: Day, evidence: Evidence, *, has_frame: bool = True) -> Audite
             late=_late(session, day),
             has_frame=has_frame,
             held=day.holds,
+            is_rehearsal=configuration.settings.environment != "live",
         )
         breaches = find_breaches(queries, session.rows)
     rules = dict.fromkeys(query.rule for query in queries if not query.makes)

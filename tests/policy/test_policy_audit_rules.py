@@ -68,6 +68,7 @@ class Given:
     terms: Terms = field(default_factory=Terms)
     occasions: Sequence[dict[str, Any]] = ()
     late: Mapping[str, int] = field(default_factory=dict)
+    is_rehearsal: bool = False
     persons: Sequence[str] = ("p", "q")
 
     def rules(self) -> set[str]:
@@ -91,7 +92,12 @@ class Given:
             if name != "consents" or name in self.rows
         }
         everything = [*world.campaigns, PAST]
-        how = {"terms": self.terms, "known": everything, "late": self.late}
+        how = {
+            "terms": self.terms,
+            "known": everything,
+            "late": self.late,
+            "is_rehearsal": self.is_rehearsal,
+        }
         return breaches(world, list(self.planned), relations, **how)
 
     def but(self, **changes: Any) -> "Given":
@@ -896,3 +902,27 @@ def test_of_two_in_a_household_the_one_with_the_lower_maximum_came_first() -> No
     members = [{"customer_id": name, "household_id": "h"} for name in "pqr"]
     both = two.but(contacts=[third], rows=FRAME | {"households": members})
     assert {name for name, *_ in both.found()} == {"cap:it"}
+
+
+@pytest.mark.parametrize(
+    ("address", "is_rehearsal", "passes"),
+    [
+        ("http://127.0.0.1:8080/u/x", True, True),
+        ("http://127.0.0.1:8080/u/x", False, False),
+        ("http://127.0.0.1.shop.example/u/x", True, False),
+        ("http://shop.example/u/x", True, False),
+        ("https://shop.example/u/x", False, True),
+    ],
+)
+def test_one_click_without_https_passes_in_a_rehearsal_on_the_machine_alone(
+    address: str, is_rehearsal: bool, passes: bool
+) -> None:
+    proof = {
+        "message_id": "m",
+        "list_unsubscribe": f"<{address}>",
+        "list_unsubscribe_post": "List-Unsubscribe=One-Click",
+    }
+    given = Given(rule("one_click"), [now(message_id="m")], rows={"proofs": [proof]})
+    assert given.but(is_rehearsal=is_rehearsal).found() == (
+        [] if passes else [("one_click:it", "m", 0, 1)]
+    )
