@@ -75,7 +75,15 @@ def measure(
     from antiphon.reports.measuring import measure as compared  # noqa: PLC0415
 
     question = Question(
-        arm, outcome, unit, before, control, shares, confidence=confidence, day=day, days=days
+        arm,
+        outcome,
+        unit,
+        before,
+        control.strip(),
+        shares,
+        confidence=confidence,
+        day=day,
+        days=days,
     )
     found = compared(file, question)
     if as_json:
@@ -107,7 +115,7 @@ def _row(one: "Comparison") -> Row:
         f"lift{', ' if one.unit.name else ''}{one.unit.name}": lift[0],
         "interval": lift[1],
         "at every look": lift[2],
-        "p": "" if one.lift is None else _p(one.lift.p_value),
+        "p": "" if one.lift is None or not lift[1] else _p(one.lift.p_value),
         "method": _method(one),
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from antiphon.response import sample_ratio
@@ -47,8 +48,11 @@ class Comparison:
     unit: Unit
 
     def row(self) -> dict[str, Any]:
-        """The comparison as a row with the columns of COLUMNS."""
+        """The comparison as a row with the columns of COLUMNS; null where too few units tell an
+        interval."""
         lift = self.lift
+        is_told = lift is not None and isfinite(lift.low) and isfinite(lift.high)
+        bounds = lift if is_told else None
         values = (
             self.arm,
             self.treated.clusters,
@@ -57,11 +61,11 @@ class Comparison:
             self.control.clusters,
             self.control.mean if self.control.rows else None,
             lift and lift.difference,
-            lift and lift.low,
-            lift and lift.high,
-            lift and lift.always_low,
-            lift and lift.always_high,
-            lift and lift.p_value,
+            bounds and bounds.low,
+            bounds and bounds.high,
+            bounds and bounds.always_low,
+            bounds and bounds.always_high,
+            bounds and bounds.p_value,
             lift and lift.method.value,
             lift and lift.reduction,
             self.ratio_chance,

@@ -79,16 +79,16 @@ def verdict(
             "not to be trusted: the groups are out of proportion, which chance alone does once in "
             f"{times:,.0f} times",
         )
+    few = min(lift.treated.clusters, lift.control.clusters) < 2
+    if few or (lift.method is not Method.NEWCOMBE and lift.low == lift.high):
+        why = "too few units" if few else "within each group every outcome is the same"
+        return Verdict(Finding.NO_COMPARISON, f"nothing to compare: {why}", -inf, inf)
     runs = day is not None and days is not None and day < days
     low, high = (lift.always_low, lift.always_high) if runs else (lift.low, lift.high)
-    if not (isfinite(low) and isfinite(high)):
-        low, high = -inf, inf
     if low > 0 or high < 0:
         return Verdict(Finding.EFFECT, effect_text(lift.difference, low, high, unit), low, high)
     if runs:
         return Verdict(Finding.TOO_EARLY, f"too early: {day} of {days} days", low, high)
-    if high == inf:
-        return Verdict(Finding.NO_COMPARISON, "nothing to compare: too few units", low, high)
     says_nothing = lift.method is Method.NEWCOMBE and high - low > WIDEST
     text = NOTHING_EXCLUDED if says_nothing else _no_effect_text(low, high, unit)
     return Verdict(Finding.NO_EFFECT, text, low, high)
@@ -106,7 +106,9 @@ def effect_text(difference: float, low: float, high: float, unit: Unit = POINTS)
 
 def figures(lift: Lift, unit: Unit = POINTS) -> tuple[str, str, str]:
     """The difference, its interval and the one that holds at every look, for a table: `+0.68`,
-    `+0.50 to +0.86`, `+0.36 to +1.01`."""
+    `+0.50 to +0.86`, `+0.36 to +1.01`; no intervals of too few units."""
+    if not (isfinite(lift.low) and isfinite(lift.high)):
+        return _signed(lift.difference * unit.scale, 2), "", ""
     ends = [value * unit.scale for value in (lift.low, lift.high)]
     places = _places((ends[1] - ends[0]) / 2)
     always = [value * unit.scale for value in (lift.always_low, lift.always_high)]

@@ -110,6 +110,43 @@ def test_parquet_amounts_households_and_spending_before(
             ["--outcome", "bought", "--planned-shares", "control=10,male=90"],
             "the planned shares and the arms differ: mail, male",
         ),
+        (
+            "arm,spent\ncontrol,inf\nmail,2\n",
+            ["--outcome", "spent"],
+            "not finite, or beyond 1e+100",
+        ),
+        ("arm,spent\ncontrol,3\nmail,-2e300\n", ["--outcome", "spent"], "the first in row 2"),
+        (
+            "arm,spent,was\ncontrol,3,inf\nmail,2,1\n",
+            ["--outcome", "spent", "--before", "was"],
+            "column 'was' has 1 values that are not finite",
+        ),
+        (
+            "arm,spent,was\n" + "control,3,3\nmail,2,2\nmail,5,5\ncontrol,4,4\n" * 9,
+            ["--outcome", "spent", "--before", "was"],
+            "'was' is the same as 'spent' in every row",
+        ),
+        (
+            "arm,spent,was\n" + "control,3,7\nmail,2,5\nmail,5,11\ncontrol,4,9\n" * 9,
+            ["--outcome", "spent", "--before", "was"],
+            "'was' tells 'spent' to the last digit",
+        ),
+        (
+            "arm,spent\n" + "control,7\nmail,7\n" * 9,
+            ["--outcome", "spent"],
+            "within each arm every spent is the same",
+        ),
+        (
+            "arm,spent\ncontrol,7\nCONTROL,5\nmail,7\n",
+            ["--outcome", "spent"],
+            "the arms 'CONTROL' and 'control' differ by capital letters only",
+        ),
+        (
+            "arm,arm,spent\ncontrol,a,1\nmail,b,2\n",
+            ["--outcome", "spent"],
+            "2 columns are called 'arm'",
+        ),
+        ("arm,spent\ncontrol,1\n  ,2\n", ["--outcome", "spent"], "'arm' is empty in 1 of 2 rows"),
     ],
 )
 def test_a_table_that_is_wrong_is_answered_with_what_and_what_next(
@@ -138,3 +175,61 @@ def test_wrong_use_is_told(tmp_path: Path, more: list[str]) -> None:
     path = tmp_path / "trial.csv"
     path.write_text("arm,bought\ncontrol,1\nmail,0\n")
     assert exit_code(["measure", str(path), "--arm", "arm", "--outcome", "bought", *more]) == 2
+
+
+def test_arms_and_units_are_names_and_not_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trial.csv"
+    rows = "".join(f" 0{n},001,{n}\n{n},001,{n}\n0{n + 50},01 ,{n}\n" for n in range(1, 9))
+    path.write_text(f"card,arm,spent\n{rows}")
+    asked = ["--arm", "arm", "--outcome", "spent", "--unit", "card", "--control", "01", "--json"]
+    assert exit_code(["measure", str(path), *asked]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["arm"], found["units"], found["control_units"]) == ("001", 16, 8)
+    whole = path.with_suffix(".parquet")
+    frame = pd.read_csv(path, dtype={"card": str})
+    frame.assign(arm=frame["arm"].astype(str).where(frame.index % 3 < 2, "01")).to_parquet(whole)
+    asked[-2] = "01"
+    assert exit_code(["measure", str(whole), *asked]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["arm"], found["units"], found["control_units"]) == ("1", 16, 8)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("outcomes", ["1.5 2.5 3.5", "0 1 1"])
+def test_a_group_of_one_is_too_few_units_and_its_json_is_valid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outcomes: str
+) -> None:
+    path, (first, second, third) = tmp_path / "trial.csv", outcomes.split()
+    path.write_text(f"arm,spent\ncontrol,{first}\nmail,{second}\nmail,{third}\n")
+    asked = ["measure", str(path), "--arm", "arm", "--outcome", "spent"]
+    assert exit_code(asked) == 0
+    shown = capsys.readouterr()
+    assert "mail: nothing to compare: too few units" in shown.out
+    assert "inf" not in shown.out
+    assert not shown.err
+    assert exit_code([*asked, "--json"]) == 0
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    [found] = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert found["verdict"] == "nothing to compare: too few units"
+
+
+def test_a_mean_far_above_the_spread_invents_no_certainty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, path = np.random.default_rng(3), tmp_path / "trial.csv"
+    arm = np.where(np.arange(800) % 2, "control", "mail")
+    spent = rng.normal(50, 10, 800).round(4)
+    told = []
+    for shift in (0, 100_000_000):
+        pd.DataFrame({"arm": arm, "spent": spent + shift}).to_csv(path, index=False)
+        asked = ["measure", str(path), "--arm", "arm", "--outcome", "spent", "--json"]
+        assert exit_code(asked) == 0
+        told += json.loads(capsys.readouterr().out)
+    for name in ("lift", "low", "high", "p_value"):
+        assert told[0][name] == pytest.approx(told[1][name], rel=1e-3), name
+    assert told[1]["mean"] == pytest.approx(told[0]["mean"] + 1e8)
