@@ -9,6 +9,7 @@ from antiphon import keys
 from antiphon.campaigns.models import CHANNELS, Category
 from antiphon.collection.pauses import PAUSE
 from antiphon.errors import LakeError
+from antiphon.ledger import Message
 from antiphon.ledger.people import ANY
 from antiphon.project import Project
 
@@ -49,6 +50,28 @@ def standing(project: Project, customer_id: str, now: datetime) -> Standing:
             latest = _latest(said, channel, category)
             wanted[channel, category] = need not in AGREED if latest is None else latest
     return Standing(wanted, paused_until)
+
+
+def has_objected(project: Project, message: Message) -> bool:
+    """Whether the last that the customer said of the message's channel and category, here or in
+    the sources, was no. A break is no such no. Raises LedgerError."""
+    channel, category = message.channel, message.category
+    acts = project.ledger.people.acts_of(message.customer_id)
+    said = [(act.channel, act.category, act.acted_at, act.granted) for act in acts]
+    if _latest(said, channel, category) is not False:
+        return False
+    return _latest([*said, *_imported(project, message.customer_id)], channel, category) is False
+
+
+def can_object(project: Project, message: Message) -> bool:
+    """Whether an objection would keep any such message back: no rule on consent asks for one
+    where the policy says `none` of the category."""
+    return any(
+        rule.needs != "none"
+        and (rule.category is None or message.category in rule.category)
+        and (rule.channel is None or message.channel in rule.channel)
+        for rule in project.configuration.policy.consent_rules
+    )
 
 
 def _latest(said: list[_Said], channel: str, category: str) -> bool | None:

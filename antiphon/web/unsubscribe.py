@@ -1,7 +1,7 @@
 """/u/TOKEN: unsubscription by one click (RFC 8058), or by a page and a button.
 
 A GET changes nothing: scanners follow every link. A POST needs no cookie and no field: whoever
-has the link may leave.
+has the link may leave. Where the policy asks for no consent (messages on orders), it says so.
 """
 
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from antiphon.message.links import Purpose
 from antiphon.states import ResponseKind
 from antiphon.web.pages import Visit, page
 from antiphon.web.site import Site
+from antiphon.web.standing import can_object, has_objected
 from antiphon.web.telling import told
 from antiphon.web.words import CATEGORIES, CHANNELS
 
@@ -26,21 +27,22 @@ def routes(site: Site) -> list[Route]:
 def _unsubscribe(visit: Visit) -> Response:
     site = visit.site
     message = visit.person(Purpose.UNSUBSCRIBE).message
-    if visit.is_post:
-        now, ledger = site.now(), site.project.ledger
-        mine = {message.customer_id}
-        if not ledger.people.objections_now(mine, message.channel, message.category, now):
-            how = "one-click" if _is_one_click(visit) else "page"
-            evidence = {
-                "by": "link",
-                "how": how,
-                "channel": message.channel,
-                "category": message.category,
-            }
-            out = told(message, ResponseKind.OPT_OUT, now, "unsubscribe", evidence)
-            record(site.project, [out])
+    is_possible = can_object(site.project, message)
+    has_left = is_possible and has_objected(site.project, message)
+    if visit.is_post and is_possible and not has_left:
+        how = "one-click" if _is_one_click(visit) else "page"
+        evidence = {
+            "by": "link",
+            "how": how,
+            "channel": message.channel,
+            "category": message.category,
+        }
+        out = told(message, ResponseKind.OPT_OUT, site.now(), "unsubscribe", evidence)
+        record(site.project, [out])
     return visit.show(
         "unsubscribe.html",
+        is_possible=is_possible,
+        has_left=has_left,
         is_done=visit.is_post,
         category=CATEGORIES[visit.language].get(message.category, message.category),
         channel=CHANNELS[visit.language].get(message.channel, message.channel),

@@ -36,6 +36,11 @@ _EN = {
     "unsubscribed": "You are unsubscribed",
     "unsubscribed_text": "We no longer send you:",
     "unsubscribed_under_way": "A message that is under way already may still arrive.",
+    "unsubscribed_already": "You have unsubscribed already. We do not send you:",
+    "not_here": "This cannot be switched off here",
+    "not_here_text": "These are messages about your orders and your account. They come as long as "
+    "you are a customer; nothing has changed. You can stop everything else:",
+    "not_here_change": "Choose what else we send you, or stop all of it",
     "by": "by",
     "change": "Choose what we send you, or take a break",
     "preferences": "What we may send you",
@@ -90,6 +95,12 @@ _DE = {
     "unsubscribed": "Sie sind abgemeldet",
     "unsubscribed_text": "Das schicken wir Ihnen nicht mehr:",
     "unsubscribed_under_way": "Eine Nachricht, die schon unterwegs ist, kann noch ankommen.",
+    "unsubscribed_already": "Sie haben sich schon abgemeldet. Das schicken wir Ihnen nicht:",
+    "not_here": "Das lässt sich hier nicht abstellen",
+    "not_here_text": "Das sind Nachrichten zu Ihren Bestellungen und Ihrem Konto. Sie kommen, "
+    "solange Sie Kundin oder Kunde sind; es hat sich nichts geändert. Alles andere können Sie "
+    "abbestellen:",
+    "not_here_change": "Wählen, was wir Ihnen sonst schicken, oder alles davon abbestellen",
     "by": "per",
     "change": "Wählen, was wir Ihnen schicken, oder eine Pause machen",
     "preferences": "Was wir Ihnen schicken dürfen",

@@ -92,6 +92,40 @@ def test_one_can_unsubscribe_for_ever(scene: Scene):
     assert objects(scene)
 
 
+def test_who_has_unsubscribed_is_told_so_and_not_asked_again(scene: Scene):
+    path = scene.path(Purpose.UNSUBSCRIBE, scene.send())
+    assert WORDS["en"]["unsubscribe_ask"] in scene.get(path).text
+    scene.post(path)
+    page = scene.get(path).text
+    assert WORDS["en"]["unsubscribed_already"] in page
+    assert WORDS["en"]["unsubscribe_ask"] not in page
+
+
+def test_who_leaves_by_the_link_during_a_break_does_not_come_back_at_its_end(scene: Scene):
+    agree(scene)
+    message_id = scene.send()
+    scene.post(scene.path(Purpose.PREFERENCES, message_id), data={"pause": "yes"})
+    scene.clock.now += DAY
+    path = scene.path(Purpose.UNSUBSCRIBE, message_id)
+    assert WORDS["en"]["unsubscribe_ask"] in scene.get(path).text
+    scene.post(path, data=ONE_CLICK)
+    scene.clock.now += 40 * DAY
+    assert objects(scene)
+    assert not objects(scene, category="lifecycle")
+
+
+def test_what_needs_no_consent_is_not_said_to_be_switched_off(scene: Scene):
+    """Orders and the account: an objection would keep nothing back."""
+    path = scene.path(Purpose.UNSUBSCRIBE, scene.send(category="service"))
+    for page in (scene.get(path), scene.post(path, data=ONE_CLICK)):
+        assert page.status_code == 200
+        assert WORDS["en"]["not_here"] in page.text
+        assert WORDS["en"]["unsubscribed"] not in page.text
+        assert 'href="../p/' in page.text
+    assert kinds(scene) == []
+    assert scene.project.ledger.people.acts_of("ada") == []
+
+
 # ---------------------------------------------------------------- links
 
 
