@@ -116,7 +116,9 @@ def read_table(path: Path, columns: list[str], texts: Sequence[str] = ()) -> "pd
             )
         if is_parquet:
             # whole numbers with a gap among them stay whole
-            frame = pq.read_table(path, columns=columns).to_pandas(integer_object_nulls=True)
+            frame: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas(
+                integer_object_nulls=True
+            )
         else:
             # an arm may be called None, or NA
             types = dict.fromkeys(texts, str)

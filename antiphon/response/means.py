@@ -6,7 +6,7 @@ row a cluster everything below is the textbook's; with more, intervals widen as 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -173,9 +173,9 @@ class Moments:
 
     def __add__(self, other: "Moments") -> "Moments":
         """Of both groups together, which share no cluster."""
-        origins = self.origin, self.before_origin
-        same = other.about(*origins)
-        return Moments(*(getattr(self, name) + getattr(same, name) for name in MOMENTS), *origins)
+        same = other.about(self.origin, self.before_origin)
+        both = {name: getattr(self, name) + getattr(same, name) for name in MOMENTS}
+        return replace(self, **both)
 
 
 MOMENTS = tuple(name for name in Moments.__dataclass_fields__ if not name.endswith("origin"))
