@@ -29,6 +29,8 @@ from antiphon.web.telling import told
 SOURCE, LANGUAGE = "preferences", "language"
 PAUSE = timedelta(days=30)
 SHOWN = 30  # messages
+SHOWN_FORM = "shown"  # a hidden field: a page without a tick sends nothing else
+ENDING = frozenset({"none", "pause", "resume"})
 LEFT = frozenset(
     {
         MessageState.ACCEPTED,
@@ -48,18 +50,22 @@ def _preferences(visit: Visit) -> Response:
     site = visit.site
     message = visit.person(Purpose.PREFERENCES).message
     customer, project = message.customer_id, site.project
-    if visit.is_post:
-        chosen = _Choice(visit, message, standing(project, customer, site.now()))
+    now = standing(project, customer, site.now())
+    chosen = _Choice(visit, message, now)
+    is_saved = visit.is_post and chosen.is_understood
+    if is_saved:
         record(project, list(chosen.responses()))
         project.ledger.statements.add(list(chosen.statements()))
         if language := visit.form.get("language", [""])[0]:
             visit.speak(language)
-    now = standing(project, customer, site.now())
+        now = standing(project, customer, site.now())
     messages = project.ledger.messages.by_customer(customer)
     addresses = _addresses(messages)
     return visit.show(
         "preferences.html",
-        is_saved=visit.is_post,
+        400 if visit.is_post and not is_saved else 200,
+        is_saved=is_saved,
+        is_refused=visit.is_post and not is_saved,
         standing=now,
         categories=[one for one in CATEGORIES if any(one == of for _, of in now.wanted)],
         channels=CHANNELS,
@@ -84,6 +90,20 @@ class _Choice:
     visit: Visit
     message: Message
     before: Standing
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether anything came that the page could have sent."""
+        form = self.visit.form
+        if ENDING.intersection(form):
+            return True
+        known = {f"{channel}.{category}" for channel, category in self.before.wanted}
+        boxes = {*form.get("was", ()), *form.get("want", ())}
+        languages = {one for one in form.get("language", ()) if one}
+        business = self.visit.site.project.configuration.settings.business
+        if boxes or languages:
+            return bool(boxes & known or languages.intersection(business.languages))
+        return SHOWN_FORM in form  # nothing was ticked, and nothing is
 
     def responses(self) -> Iterator[Told]:
         """One for each change."""

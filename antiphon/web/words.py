@@ -54,6 +54,8 @@ _EN = {
     "none": "Unsubscribe from all of this: nothing but messages on orders and account",
     "save": "Save",
     "saved": "Saved. It holds from now on.",
+    "not_saved": "Nothing was saved: what came here could not be read. Choose below what you would "
+    "like, and press Save.",
     "blocked": "Your mailbox reported our messages as unwanted, or they do not arrive. So we send "
     "nothing there. Write to us to change that.",
     "held": "What we hold of you",
@@ -114,6 +116,8 @@ _DE = {
     "none": "Von alledem abmelden: nur noch Nachrichten zu Bestellungen und Konto",
     "save": "Speichern",
     "saved": "Gespeichert. Es gilt ab sofort.",
+    "not_saved": "Nichts wurde gespeichert: Was hier ankam, war nicht zu lesen. Wählen Sie unten, "
+    "was Sie möchten, und drücken Sie auf Speichern.",
     "blocked": "Ihr Postfach hat unsere Nachrichten als unerwünscht gemeldet, oder sie kommen "
     "nicht an. Darum schicken wir nichts dorthin. Schreiben Sie uns, um das zu ändern.",
     "held": "Was wir von Ihnen wissen",

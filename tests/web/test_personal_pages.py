@@ -263,6 +263,20 @@ def test_saving_without_a_change_says_nothing(scene: Scene):
     assert kinds(scene) == []
 
 
+def test_what_cannot_be_read_is_not_said_to_be_saved(scene: Scene):
+    path = scene.path(Purpose.PREFERENCES, scene.send())
+    sent = [{}, {"json": {"none": "yes"}}, {"data": {"want": "fax.promo"}}]
+    sent += [{"data": {"shown": "yes", "language": "xx"}}, {"data": {"foo": "bar"}}]
+    for more in sent:
+        answered = scene.post(path, **more)
+        assert answered.status_code == 400
+        assert WORDS["en"]["saved"] not in answered.text
+        assert WORDS["en"]["not_saved"] in answered.text
+    assert kinds(scene) == []
+    for form in ({"shown": "yes", "language": ""}, {"want": "email.promo"}, {"none": "yes"}):
+        assert WORDS["en"]["saved"] in scene.post(path, data=form).text
+
+
 def test_each_change_is_an_act_of_its_own(scene: Scene):
     agree(scene)
     path = scene.path(Purpose.PREFERENCES, message_id := scene.send())
