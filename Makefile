@@ -46,6 +46,7 @@ check: .venv/ready  ## check config/, templates/ and sql/
 docs: .venv/ready  ## write the generated references and JSON Schemas anew
 	@$(BIN)/python -m antiphon.campaigns.schema
 	@$(BIN)/python -m antiphon.audience.reference
+	@$(BIN)/python -m antiphon.sources.reference
 
 lock: .venv/ready  ## resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \

@@ -463,7 +463,7 @@ def test_the_quarantine_is_a_report(project: Path, tmp_path: Path) -> None:
     rows = ask_json(project, "report", "quarantine")
     steps = {row["step"]: row["counts"] for row in ask_json(project, "runs", RUN)["steps"]}
     total = sum(row["rows"] for row in rows)
-    assert f"quarantined {total:,}" in steps["validate"]
+    assert steps["validate"]["quarantined"] == total
     assert all(row["reason"] for row in rows)
     fresh = make_project(tmp_path / "fresh", customers=60)
     assert ask_json(fresh, "report", "quarantine") == []

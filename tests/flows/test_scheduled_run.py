@@ -21,7 +21,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterato
     """Deployed twice, with schedules of seconds, and a worker at work."""
     root = make_project(tmp_path_factory.mktemp("deployed") / "shop", 200)
     document = yaml.safe_load((root / "prefect.yaml").read_text(encoding="utf-8"))
-    for deployment, seconds in zip(document["deployments"], (40, 60, 75), strict=True):
+    for deployment, seconds in zip(document["deployments"], (40, 60, 75, 90), strict=True):
         deployment["schedules"] = [{"interval": seconds, "slug": "test"}]
         deployment["work_pool"]["job_variables"]["env"]["ANTIPHON_AT"] = AT
     (root / "prefect.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
