@@ -326,8 +326,7 @@ class People:
     ) -> set[str]:
         """Those of the customers whose latest act by `at` recorded here is an objection.
 
-        It knows no acts of other sources: for the last look before a message leaves. An objection
-        dated later counts too, as another machine's clock may be ahead of ours.
+        It knows no acts of other sources: for the last look before a message leaves.
         """
         order = func.row_number().over(
             partition_by=consents.c.customer_id,
@@ -340,7 +339,7 @@ class People:
                     consents.c.customer_id.in_(listed(connection, customer_ids)),
                     consents.c.channel.in_([channel, ANY]),
                     consents.c.category.in_([category, ANY]),
-                    or_(consents.c.acted_at <= at, ~consents.c.granted),
+                    consents.c.acted_at <= at,
                 )
                 .subquery()
             )

@@ -57,7 +57,9 @@ def test_a_pull_takes_back_what_waits_for_those_who_withdrew_consent(shop: Shop)
 
 
 def _objects(world: World) -> None:
-    _act(world, "a", "promo", granted=False)
+    world.project.ledger.people.consent_act(
+        "a", "email", "promo", granted=False, acted_at=NOW - timedelta(seconds=1), source="link"
+    )
 
 
 def _suppresses(world: World) -> None:
