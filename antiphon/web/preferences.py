@@ -15,11 +15,14 @@ from starlette.routing import Route
 from antiphon import keys
 from antiphon.campaigns.models import CHANNELS
 from antiphon.collection import record
+from antiphon.errors import AntiphonError
 from antiphon.ledger import Message, Statement
 from antiphon.ledger import Response as Told
 from antiphon.ledger.people import ANY
+from antiphon.message.content import Sms
 from antiphon.message.links import Purpose
 from antiphon.states import MessageState, ResponseKind
+from antiphon.steps.reading import Reader
 from antiphon.web import words
 from antiphon.web.pages import Visit, page
 from antiphon.web.site import Site
@@ -193,15 +196,27 @@ def _stated(site: Site, customer_id: str) -> dict[str, str]:
     return {name: value for name, value in sorted(found.items()) if value is not None}
 
 
+def _subject(reader: Reader, message: Message) -> str:
+    """Of an e-mail; '' of an SMS, and where it cannot be rendered any more."""
+    if message.channel != "email":
+        return ""
+    try:
+        content = reader.content(message)
+    except AntiphonError:  # its values or its templates are gone: one may still choose
+        return ""
+    return "" if isinstance(content, Sms) else content.subject
+
+
 def _sent(visit: Visit, messages: list[Message]) -> dict[str, Any]:
-    """The latest messages that left: when, by what channel, and what they were called."""
+    """The latest messages that left: when, by what channel, and their subject. The
+    campaigns' own titles are for the staff, in their language."""
     left = [one for one in reversed(messages) if one.state in LEFT]
-    campaigns = visit.site.project.configuration.campaigns
+    reader = Reader(visit.site.project)
     rows = [
         {
             "at": one.left_at or one.planned_at,
             "channel": one.channel,
-            "title": campaigns[one.campaign].title if one.campaign in campaigns else one.campaign,
+            "subject": _subject(reader, one),
         }
         for one in left[:SHOWN]
     ]

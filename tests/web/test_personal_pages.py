@@ -385,9 +385,14 @@ def test_it_shows_what_we_sent_and_nothing_of_anybody_else(scene: Scene):
     scene.send(channel="sms")
     scene.send("bob", campaign="secret")
     scene.send(campaign="planned", leaves=False)
+    scene.clock.now += DAY
+    scene.send(values_json="{}")
+    scene.send(template_hash="f" * 32)
     page = scene.get(scene.path(Purpose.PREFERENCES, message_id)).text
-    assert page.count("Letter of May") == 2
-    assert "May 13, 2026" in page
+    assert "<li>May 12, 2026, E-mail: Hello</li>" in page
+    assert "<li>May 13, 2026, SMS</li>" in page
+    assert page.count("<li>May 14, 2026, E-mail</li>") == 2  # cannot be rendered any more
+    assert "Letter of May" not in page  # what the staff call it
     assert "secret" not in page
     assert "planned" not in page
     assert "ada@example.com" not in page
@@ -512,10 +517,11 @@ def test_a_click_leads_on_while_it_cannot_be_counted(scene: Scene, monkeypatch):
 
 def test_a_changed_campaign_is_known_without_a_restart(scene: Scene, monkeypatch):
     monkeypatch.setattr("antiphon.web.site.LOOKS_EVERY", 0.0)
-    path = scene.path(Purpose.PREFERENCES, scene.send())
+    path = scene.path(Purpose.CONFIRM, scene.send())
+    assert CATEGORIES["en"]["promo"] in scene.get(path).text
     file = scene.project.root / "config" / "campaigns" / "letter.yaml"
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("Letter of May", "Letter of June"), encoding="utf-8")
-    assert "Letter of June" in scene.get(path).text
+    file.write_text(text.replace("confirms: promo", "confirms: lifecycle"), encoding="utf-8")
+    assert CATEGORIES["en"]["lifecycle"] in scene.get(path).text
     file.write_text("campaign: [", encoding="utf-8")
-    assert "Letter of June" in scene.get(path).text
+    assert CATEGORIES["en"]["lifecycle"] in scene.get(path).text
