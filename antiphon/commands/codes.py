@@ -91,7 +91,8 @@ def redeem(root: Path | None, file: Path) -> int:
     """Take a CSV file of codes that were used; the same file again changes nothing.
 
     Its first line names the columns: code, and where they are known redeemed_at, customer_id,
-    order_id, receipt, discount. Example: antiphon codes redeem used.csv
+    order_id, receipt, discount. A line without redeemed_at, order and receipt is known by the
+    file's name: give each day's file its own. Example: antiphon codes redeem used.csv
     """
     from antiphon.ledger.redemptions import tallied  # noqa: PLC0415
     from antiphon.offers.redeeming import redeem as take  # noqa: PLC0415
@@ -100,7 +101,7 @@ def redeem(root: Path | None, file: Path) -> int:
     project = glanced(root)
     zone, now = project.configuration.settings.business.timezone, project.clock()
     try:
-        lines = read_lines(_text(file), "file", zone, now)
+        lines = read_lines(_text(file), "file", zone, now, name=file.name)
     except UserFilesError as error:
         raise UserFilesError(f"{file}: {error}") from None
     found = take(project, lines.told)

@@ -98,7 +98,7 @@ def _read(project: Project, folder: Path) -> Past:
                 past.faults.append(f"{name}:{number}: {error}")
     if (text := _text(folder / "redemptions.csv")) is not None:
         found = True
-        lines = read_lines(text, "file", zone, now)
+        lines = read_lines(text, "file", zone, now, name=f"{folder.resolve().name}/redemptions.csv")
         past.told = lines.told
         past.faults += [f"redemptions.csv:{n}: {said}" for n, said in sorted(lines.faults.items())]
     if not found:

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -26,8 +28,11 @@ class Lines:
     faults: dict[int, str] = field(default_factory=dict)
 
 
-def read_lines(text: str, source: str, zone: str, now: datetime) -> Lines:
+def read_lines(text: str, source: str, zone: str, now: datetime, *, name: str = "") -> Lines:
     """A CSV file with a line of FIELDS on top, by commas or semicolons; only `code` must be there.
+
+    A line without moment, order and receipt is known by the file's `name` and as the first, second…
+    of its code and customer there: the file may be read again, mended or grown.
 
     Raises UserFilesError where the first line names no code.
     """
@@ -44,12 +49,19 @@ def read_lines(text: str, source: str, zone: str, now: datetime) -> Lines:
             f"line 1: nobody knows the column {unknown[0]!r}. There are: {', '.join(FIELDS)}."
         )
     reader.fieldnames = names
-    lines = Lines()
+    lines, seen = Lines(), Counter[tuple[str, str | None]]()
     for number, row in _rows(reader, lines):
         try:
-            lines.told.append(use_of(row, source, zone, now, reference=row.get("receipt") or ""))
+            told = use_of(row, source, zone, now)
         except ValueError as error:
             lines.faults[number] = str(error)
+            continue
+        if not (told.order_id or told.reference or (row.get("redeemed_at") or "").strip()):
+            key = (told.code, told.customer_id)
+            seen[key] += 1
+            place = json.dumps([name, told.customer_id, seen[key]])
+            told = replace(told, reference=place)
+        lines.told.append(told)
     return lines
 
 
@@ -67,9 +79,7 @@ def _rows(reader: "csv.DictReader[str]", lines: Lines) -> Iterator[tuple[int, di
             yield reader.line_num, row
 
 
-def use_of(
-    given: Mapping[str, Any], source: str, zone: str, now: datetime, *, reference: str = ""
-) -> Told:
+def use_of(given: Mapping[str, Any], source: str, zone: str, now: datetime) -> Told:
     """One use; ValueError says what is wrong with it, and holds nothing that was given.
 
     Without `redeemed_at` it happens now; an instant without a zone is meant in the business's.
@@ -85,7 +95,7 @@ def use_of(
         source=source,
         customer_id=values["customer_id"] or None,
         order_id=values["order_id"] or None,
-        reference=reference or values["receipt"],
+        reference=values["receipt"],
         amount_e4=_money_e4(discount) if discount else None,
     )
 

@@ -1,7 +1,7 @@
 """Codes go out to the tills as a file, and come back as one."""
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -106,3 +106,19 @@ def test_a_file_without_codes_is_refused(text: str) -> None:
 def test_no_text_whatever_raises_anything_else(text: str) -> None:
     with contextlib.suppress(UserFilesError):
         read_lines("code,discount\n" + text, "file", "Europe/Berlin", NOW)
+
+
+def test_a_line_without_a_moment_is_the_same_use_whenever_its_file_is_read() -> None:
+    def ids(text: str, name: str = "monday.csv", hours: int = 0) -> list[str]:
+        now = NOW + timedelta(hours=hours)
+        told = read_lines(text, "file", "Europe/Berlin", now, name=name).told
+        return [one.redemption_id for one in told]
+
+    text = "code,customer_id\nSPRING,\nSPRING,\nSPRING,c1\nWB1A,c2\n"
+    first = ids(text)
+    assert len(set(first)) == 4
+    assert ids(text, hours=1) == first
+    assert set(first) < set(ids(text + "SPRING,\n", hours=1))  # the file grew, or was mended
+    assert not set(first) & set(ids(text, "tuesday.csv"))
+    timed = "code,redeemed_at\nSPRING,2026-05-11T18:30\n"
+    assert ids(timed) == ids(timed, "tuesday.csv", hours=1)
