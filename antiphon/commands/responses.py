@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WEEK = timedelta(days=7)
 REFUSED = "refused "
+NO_MOMENT = " without_moment"
 
 
 @click.command()
@@ -55,6 +56,7 @@ def _told(project: "Project") -> dict[str, object]:
         "waiting": {"requests": waiting.requests, "oldest_at": waiting.oldest_at},
         "unread": ledger.inbox.problems(since),
         "unknown": {name: count for name, count in tallies.items() if " unknown_" in name},
+        "left out": {name: count for name, count in tallies.items() if name.endswith(NO_MOMENT)},
         "refused": {
             name.removeprefix(REFUSED): count
             for name, count in tallies.items()
@@ -72,7 +74,7 @@ def _print(done: "Collected | None", told: dict[str, object]) -> None:
         click.echo(f"Now: {said or 'nothing new'}.")
     rows: list[Row] = [
         {"what": what, "name": name, "count": count}
-        for what in ("responses", "unread", "unknown", "refused")
+        for what in ("responses", "unread", "unknown", "left out", "refused")
         for name, count in sorted(told[what].items())  # type: ignore[attr-defined]
     ]
     if rows:

@@ -13,11 +13,13 @@ from typing import Any
 import orjson
 
 from antiphon.response.events import Event, Reading, Unreadable, moment, our_id, plain_name
+from antiphon.response.lenient import read_json
 from antiphon.states import MessageState, ResponseKind
 
 PROVIDER = "sendgrid"
 MESSAGE_ARGUMENT = "antiphon_message"  # as providers.MESSAGE_ARGUMENT
 COUNTED = frozenset({"processed", "deferred"})  # they say nothing that later ones do not
+STOPS = frozenset({ResponseKind.BOUNCE, ResponseKind.COMPLAINT, ResponseKind.OPT_OUT})
 LONGEST_VALUE = 300
 _TOKEN = re.compile(
     r"/[A-Za-z0-9]{1,16}\.[\w-]{22}\.[\w-]{20}.*", re.ASCII
@@ -44,12 +46,10 @@ Told = tuple[
 def read_events(body: bytes, received_at: datetime) -> Reading:
     """The events of one request: a JSON array of objects. Raises Unreadable.
 
-    What in the array is no object, and an event without a moment, is counted and left out.
+    What in the array is no object is counted and left out, as is an event whose moment cannot be
+    read; but what stops later messages (STOPS) then happened when it arrived.
     """
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Unreadable("no JSON") from None
+    told = read_json(body)
     if not isinstance(told, list):
         raise Unreadable("no JSON array")
     reading = Reading()
@@ -75,7 +75,9 @@ def _event(one: Mapping[str, Any], told: Told, received_at: datetime) -> Event |
     try:
         at = moment(int(seconds)) if seconds is not None else received_at
     except (ValueError, TypeError, OverflowError):
-        return None
+        if told[0] not in STOPS:
+            return None
+        at = received_at
     address, sent_as = one.get("email"), one.get("sg_message_id")
     kind, state, is_machine, value, evidence, is_earlier = told
     return Event(
@@ -111,7 +113,10 @@ def _request_id(sent_as: str) -> str:
 
 def _made_up(one: Mapping[str, Any]) -> str:
     """An id for an event without one: the same event has the same."""
-    whole = orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
+    try:
+        whole = orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # nested more deeply than it writes
+        whole = repr(one).encode()
     return hashlib.md5(whole, usedforsecurity=False).hexdigest()
 
 

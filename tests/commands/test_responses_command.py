@@ -63,6 +63,14 @@ def test_it_reads_what_waits_and_tells_of_the_week(
     assert asked()["now"] == {}
 
 
+def test_it_tells_of_events_whose_moment_nobody_can_read(
+    ledger: Ledger, asked: Callable[..., Any]
+) -> None:
+    event = {**EVENT, "event": "open", "timestamp": "soon"}
+    ledger.inbox.put([Arrival(Source.SENDGRID_EVENTS, NOW, json.dumps([event]).encode())])
+    assert asked()["left out"] == {"sendgrid_events without_moment": 1}
+
+
 def test_it_tells_people_too(
     ledger: Ledger, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ which took them from SendGrid's own webhook; only our id stands where theirs sto
 """
 
 import contextlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -206,3 +207,40 @@ def test_languages_that_are_not_configured_do_not_stop() -> None:
     assert own.meaning("Schluss") is ResponseKind.OPT_OUT
     assert own.meaning("abmelden") is ResponseKind.REPLY
     assert own.meaning("STOP") is ResponseKind.OPT_OUT
+
+
+@pytest.mark.parametrize("moment", ["soon", -1, 1e400, [], None])
+def test_a_stop_without_a_readable_moment_is_taken_at_its_arrival(moment: Any) -> None:
+    kinds = {
+        "bounce": ResponseKind.BOUNCE,
+        "spamreport": ResponseKind.COMPLAINT,
+        "unsubscribe": ResponseKind.OPT_OUT,
+        "group_unsubscribe": ResponseKind.OPT_OUT,
+    }
+    for name, kind in kinds.items():
+        event = {**BOUNCE, "event": name, "timestamp": moment}
+        reading = sendgrid.read_events(json.dumps([event]).encode(), AT)
+        assert [(one.kind, one.occurred_at) for one in reading.events] == [(kind, AT)]
+    event = {**CLICK, "timestamp": "soon"}
+    reading = sendgrid.read_events(orjson.dumps([event]), AT)
+    assert (reading.events, reading.counts) == ([], {"without_moment": 1})
+
+
+@pytest.mark.parametrize(
+    ("bad", "url"),
+    [
+        (b'"url": NaN', None),
+        (b'"url": "a\\ud800b"', "a\ufffdb"),
+        (b'"url": "a\\u0000b"', "a\ufffdb"),
+        (b'"url": "a\x00b"', "a\ufffdb"),
+        (b'"url": "a\xffb"', "a\ufffdb"),
+        (b'"url": "ok", "more": ' + b"9" * 30, "ok"),
+        (b'"url": "ok", "\\ud800": {"\\u0000": ["\\udfff"]}', "ok"),
+    ],
+)
+def test_one_bad_event_leaves_its_neighbours_readable(bad: bytes, url: str | None) -> None:
+    body = b'[{"event":"click","timestamp":1461095250,' + bad + b"}," + orjson.dumps(BOUNCE) + b"]"
+    first, second = sendgrid.read_events(body, AT).events
+    assert first.value == url or url is None
+    assert first.event_id == sendgrid.read_events(body, AT).events[0].event_id
+    assert second == read(**BOUNCE)
