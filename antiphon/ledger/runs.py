@@ -218,6 +218,12 @@ class Runs:
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
+    def begun_after(self, moment: datetime) -> list[str]:
+        """Runs that decided as of a later moment; in order."""
+        query = select(runs.c.run_id).where(runs.c.as_of > moment).order_by(runs.c.run_id)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def _runs(self, query: Select[Any]) -> list[Run]:
         with reading(self._engine) as connection:
             return [_as_run(row) for row in connection.execute(query).mappings()]

@@ -84,7 +84,12 @@ class Reading:
         has_unnamed = _any(session, "responses", "message_id IS NULL AND campaign IS NOT NULL")
         has_returns = _any(session, "orders", "amount < 0")
         views = {
-            "every_occurrence": occurrences_sql(self.zone, self.now, has_attempts=has_attempts),
+            "every_occurrence": occurrences_sql(
+                self.zone,
+                self.now,
+                self.project.ledger.runs.begun_after(self.now),
+                has_attempts=has_attempts,
+            ),
             "answers": answers_sql(self.now, has_unnamed=has_unnamed),
             "conversions": conversions_sql(counted(campaigns), self.now, has_returns=has_returns),
             "occurrences": f"SELECT * FROM every_occurrence WHERE {narrowed}",

@@ -37,11 +37,14 @@ def _in(words: Collection[str]) -> str:
     return "(" + ", ".join("'" + word.replace("'", "''") + "'" for word in words) + ")"
 
 
-def occurrences_sql(zone: str, as_of: datetime, *, has_attempts: bool) -> str:
+def occurrences_sql(
+    zone: str, as_of: datetime, later: Collection[str], *, has_attempts: bool
+) -> str:
     """One row per occurrence, by its latest attempt, with what its campaign's goal says.
 
-    `as_of`: what left or was held out later is not known yet, nor what else runs of later days
-    planned.
+    `as_of`: what runs planned that began later (`later`, or of a later day) is not known yet. What
+    a run of that day planned is, though it left minutes after its run began: who looks as of the
+    moment of a run means to see it.
     `is_sent`: it left or may have left. `counts_until`: the end of the goal's window, null without
     a goal. `has_attempts`: whether any occurrence has several (else nobody need look).
     """
@@ -53,12 +56,13 @@ def occurrences_sql(zone: str, as_of: datetime, *, has_attempts: bool) -> str:
     return f"""
 WITH known AS (
     SELECT * FROM contacts
-    WHERE contact_at <= {moment}
-        OR (
-            state NOT IN {_in((*LEFT, "control"))}
+    WHERE run_id NOT IN {_in(("", *later))}
+        AND (
+            contact_at <= {moment}
             -- a run's id begins with its business day
-            AND coalesce(
-                TRY_CAST(left(run_id, 10) AS DATE) <= timezone('{zone}', {moment})::DATE, true
+            OR coalesce(
+                TRY_CAST(left(run_id, 10) AS DATE) <= timezone('{zone}', {moment})::DATE,
+                state NOT IN {_in((*LEFT, "control"))}
             )
         )
 )

@@ -130,9 +130,10 @@ def test_what_lies_ahead_of_the_moment_is_not_known_yet(world: World) -> None:
 
 def test_what_left_or_was_held_out_later_is_not_known_at_an_earlier_moment(world: World) -> None:
     world.message("m1", "c1", 0)
-    world.message("m2", "c2", 10)
-    world.control("held", "c3", 10)
-    world.message("later", "c4", 10, state="planned", run_id="2026-03-11-daily-1")
+    tenth = "2026-03-11-daily-1"
+    world.message("m2", "c2", 10, run_id=tenth)
+    world.control("held", "c3", 10, run_id=tenth)
+    world.message("later", "c4", 10, state="planned", run_id=tenth)
     world.message("waits", "c5", 10, state="planned", run_id="2026-03-04-daily-1")
     assert report_table(world.open(at(-1)), "campaigns").counts.num_rows == 0
     names = ("sent", "control", "waiting")
@@ -141,9 +142,19 @@ def test_what_left_or_was_held_out_later_is_not_known_at_an_earlier_moment(world
     assert [late[name] for name in names] == [2, 1, 2]
 
 
+def test_who_looks_as_of_the_moment_of_a_run_sees_what_left_minutes_later(world: World) -> None:
+    project = world.open(at(2))
+    first = project.ledger.runs.begin("daily", at(2).date(), at(2), at(2))
+    world.message("m1", "c1", 2.01, run_id=first.run_id)
+    second = project.ledger.runs.begin("daily", at(2).date(), at(2.5), at(2.5))
+    world.message("m2", "c2", 2.51, run_id=second.run_id)
+    assert only(world.open(at(2)))["sent"] == 1
+    assert only(world.open(at(2.5)))["sent"] == 2
+
+
 def test_an_attempt_is_followed_only_once_the_next_one_is_known(world: World) -> None:
     world.message("m1", "c1", 0, occurrence_key="k", state="bounced")
-    world.message("m2", "c1", 3, occurrence_key="k", attempt=2)
+    world.message("m2", "c1", 3, occurrence_key="k", attempt=2, run_id="2026-03-04-daily-1")
     assert (only(world.open(at(1)))["bounced"], only(world.open(at(4)))["bounced"]) == (1, 0)
 
 

@@ -1,6 +1,7 @@
 """Whoever withdrew consent gets nothing that was planned before, however we learn of it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
