@@ -202,7 +202,7 @@ def _subject(reader: Reader, message: Message) -> str:
         return ""
     try:
         content = reader.content(message)
-    except AntiphonError:  # its values or its templates are gone: one may still choose
+    except (AntiphonError, KeyError):  # its values or templates are gone: one may still choose
         return ""
     return "" if isinstance(content, Sms) else content.subject
 
