@@ -26,7 +26,7 @@ from antiphon.steps.reading import Reader
 from antiphon.web import words
 from antiphon.web.pages import Visit, page
 from antiphon.web.site import Site
-from antiphon.web.standing import CATEGORIES, Standing, standing
+from antiphon.web.standing import CATEGORIES, Standing, addresses_held, standing
 from antiphon.web.telling import told
 
 SOURCE, LANGUAGE = "preferences", "language"
@@ -64,6 +64,7 @@ def _preferences(visit: Visit) -> Response:
         now = standing(project, customer, site.now())
     messages = project.ledger.messages.by_customer(customer)
     addresses = _addresses(messages)
+    held = {**addresses, **addresses_held(project, customer)}
     return visit.show(
         "preferences.html",
         400 if visit.is_post and not is_saved else 200,
@@ -77,7 +78,7 @@ def _preferences(visit: Visit) -> Response:
         blocked=_blocked(site, addresses),
         languages=_languages(site),
         stated=_stated(site, customer),
-        addresses=[(channel, _masked(channel, text)) for channel, text in addresses.items()],
+        addresses=[(channel, _masked(channel, text)) for channel, text in held.items()],
         **_sent(visit, messages),
     )
 

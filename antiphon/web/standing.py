@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 from antiphon import keys
 from antiphon.campaigns.models import CHANNELS, Category
@@ -84,17 +84,29 @@ def _latest(said: list[_Said], channel: str, category: str) -> bool | None:
     return not max(mine)[1] if mine else None
 
 
+def addresses_held(project: Project, customer_id: str) -> dict[str, str]:
+    """Channel → where the person can be written to, as the sources have it now; a lake that cannot
+    be read is left out."""
+    query = "SELECT email_address, phone_e164 FROM customers WHERE customer_id = $1"
+    for email, phone in _in_the_lake(project, customer_id, query):
+        held = {"email": email, "sms": phone}
+        return {channel: address for channel, address in held.items() if address}
+    return {}
+
+
 def _imported(project: Project, customer_id: str) -> list[_Said]:
+    query = "SELECT channel, category, acted_at, granted FROM consents WHERE customer_id = $1"
+    rows = _in_the_lake(project, customer_id, query)
+    return [(channel, category, at or _UNDATED, granted) for channel, category, at, granted in rows]
+
+
+def _in_the_lake(project: Project, customer_id: str, query: str) -> list[tuple[Any, ...]]:
     try:
         snapshot = project.lake.current()
         if not snapshot.id:
             return []
         bucket = keys.bucket_of(customer_id, snapshot.buckets)
         with project.lake.session(snapshot, bucket=bucket) as session:
-            rows = session.rows(
-                "SELECT channel, category, acted_at, granted FROM consents WHERE customer_id = $1",
-                [customer_id],
-            )
+            return list(session.rows(query, [customer_id]))
     except LakeError:
         return []
-    return [(channel, category, at or _UNDATED, granted) for channel, category, at, granted in rows]

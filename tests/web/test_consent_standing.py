@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from web_scene import DAY, NOW, Scene
 
-from antiphon.entities import CONSENTS
+from antiphon.entities import CONSENTS, CUSTOMERS
+from antiphon.message.links import Purpose
 from antiphon.web.standing import standing
 
 ARROW = {"BOOLEAN": pa.bool_(), "TIMESTAMPTZ": pa.timestamp("us", "UTC")}
@@ -28,6 +29,27 @@ def imported(scene: Scene, *acts: Act) -> None:
     with scene.project.lake.change("test") as change:
         change.merge("consents", [path])
         change.publish()
+
+
+def known(scene: Scene, **person: str) -> None:
+    """The company's own system has this person."""
+    types = [(one.name, ARROW.get(one.type.value, pa.string())) for one in CUSTOMERS.columns]
+    schema = pa.schema([*types, ("_source", pa.string()), ("_row", pa.int64())])
+    path = scene.project.root / "customers.parquet"
+    row = {**person, "_source": "shop", "_row": 1}
+    pq.write_table(pa.Table.from_pylist([row], schema=schema), path)
+    with scene.project.lake.change("test") as change:
+        change.merge("customers", [path])
+        change.publish()
+
+
+def test_the_page_names_the_telephone_too_though_nothing_was_sent_there(scene: Scene):
+    path = scene.path(Purpose.PREFERENCES, scene.send())
+    known(scene, customer_id="ada", phone_e164="+491701234567")
+    page = scene.get(path).text
+    assert "SMS: +49 … 567" in page
+    assert "1701234567" not in page
+    assert "E-mail: a…@example.com" in page
 
 
 def wanted(scene: Scene, customer: str = "ada") -> set[str]:
