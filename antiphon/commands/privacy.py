@@ -73,7 +73,9 @@ def _tell(customer: str, done: "Forgotten") -> None:
     click.echo(f"  Files: {_listed(Counter(files))}.")
     if done.withdrawn:
         click.echo(f"  {counted(done.withdrawn, 'planned message')} withdrawn.")
-    click.echo(f"  Addresses suppressed, as salted hashes: {done.suppressed}.")
+    was_done = done.is_repeated and not done.suppressed
+    earlier = "; an earlier attempt did it already" if was_done else ""
+    click.echo(f"  Addresses suppressed, as salted hashes: {done.suppressed}{earlier}.")
     if done.shared:
         click.echo(f"  Addresses that stay, as other customers have the same ones: {done.shared}.")
     _tell_proof(done)
@@ -135,6 +137,7 @@ def export(root: Path | None, customer: str, target: Path | None, folder: Path |
     text = as_text(gather(project, customer))
     if folder:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
         target = folder / "customer.json"
         count = write_messages(project, customer, folder / "messages")
     if target is None:
@@ -142,6 +145,7 @@ def export(root: Path | None, customer: str, target: Path | None, folder: Path |
         return ExitCode.DONE
     try:
         target.touch(mode=0o600)
+        target.chmod(0o600)
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserFilesError(f"{target} cannot be written: {error.strerror}.") from None

@@ -65,14 +65,22 @@ def write_messages(project: Project, customer_id: str, folder: Path) -> int:
         content = _content(reader, message)
         if content is None:
             continue
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
         text = content.text
         if isinstance(content, Email):
             text = f"{content.subject}\n\n{text}"
-            (folder / f"{message.message_id}.html").write_text(content.html, encoding="utf-8")
-        (folder / f"{message.message_id}.txt").write_text(text, encoding="utf-8")
+            _write(folder / f"{message.message_id}.html", content.html)
+        _write(folder / f"{message.message_id}.txt", text)
         count += 1
     return count
+
+
+def _write(path: Path, text: str) -> None:
+    """Readable by its owner alone, before anything stands in it."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def _nobody(project: Project, customer_id: str) -> UserFilesError:

@@ -56,7 +56,7 @@ class Note:
 @dataclass(frozen=True)
 class Forgotten:
     """What was erased, and the proof. `suppressed`: addresses that nobody writes to any more;
-    `shared`: addresses that stay with others."""
+    `shared`: addresses that stay with others. `is_repeated`: it was begun before."""
 
     withdrawn: int
     suppressed: int
@@ -65,6 +65,7 @@ class Forgotten:
     lake: Erased
     files: Counter[str]
     proof: Proof
+    is_repeated: bool = False
 
 
 def unfinished(project: Project) -> list[str]:
@@ -88,6 +89,8 @@ def forget(project: Project, customer_id: str, also: Iterable[str] = ()) -> Forg
     ledger = project.ledger
     lease = take_lease(ledger, DAILY)
     with kept(ledger, lease):
+        key = tombstone(project.configuration.settings.salt, CUSTOMER, customer_id)
+        is_repeated = ledger.tombstones.forgotten_at(key) is not None
         name, note = _begin(project, customer_id, also)
         was_erased = note.is_erased
         withdrawn = ledger.messages.withdraw(REASON, project.clock(), ids=note.message_ids)
@@ -112,7 +115,9 @@ def forget(project: Project, customer_id: str, also: Iterable[str] = ()) -> Forg
         proof = _compacted(project, proof, marks, always=was_erased)
         if proof.is_clean:
             ledger.facts.forget(name)
-    return Forgotten(withdrawn, suppressed, len(note.shared), changed, erased, cleaned, proof)
+    return Forgotten(
+        withdrawn, suppressed, len(note.shared), changed, erased, cleaned, proof, is_repeated
+    )
 
 
 # ---------------------------------------------------------------- who it is
