@@ -140,6 +140,9 @@ def _told(name: str, error: Mapping[str, object]) -> str:
     where = (
         ".".join(str(part) for part in place) if isinstance(place, tuple) and place else "script"
     )
+    if isinstance(place, tuple) and place[:1] == ("events",):
+        known = ", ".join(Events.model_fields)
+        return f"{name}: {where}: {error['msg']}.\n  Keys of events are {known}."
     return (
         f"{name}: {where}: {error['msg']}.\n"
         f"  Faults are {', '.join(Do)}; their fields are in docs/rehearsal.md."

@@ -157,6 +157,8 @@ def test_a_wrong_script_is_answered_with_its_place_and_what_there_is(tmp_path: P
     path.write_text('{"faults": [{"do": "busy"}, {"do": "drop", "chance": 0.5}]}')
     with pytest.raises(UserFilesError, match=r"faults.json: faults.1.chance: (.|\n)*busy, fail"):
         read_script(path)
+    with pytest.raises(UserFilesError, match=r"events.STOP: (.|\n)*spamreport(.|\n)*stop"):
+        parse_script('{"events": {"STOP": 0.1}}', "faults")
     with pytest.raises(UserFilesError, match="JSON"):
         parse_script("{", "faults")
     with pytest.raises(UserFilesError, match="cannot be read"):
