@@ -34,6 +34,8 @@ GOALS = pa.schema(
     ]
 )
 MICROSECOND = timedelta(microseconds=1)
+# The commands of a rehearsal each begin at its moment: a run's clock may be ahead of a report's.
+APART = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Reading:
             "every_occurrence": occurrences_sql(
                 self.zone,
                 self.now,
-                self.project.ledger.runs.begun_after(self.now),
+                self.project.ledger.runs.begun_after(self.now + APART),
                 has_attempts=has_attempts,
             ),
             "answers": answers_sql(self.now, has_unnamed=has_unnamed),
