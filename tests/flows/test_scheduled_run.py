@@ -73,8 +73,9 @@ def _runs(server: Server, flow: str, *states: str) -> list[dict[str, Any]]:
 
 def test_deploying_twice_leaves_one_of_each(server: Server, project: Path, by_hand: str) -> None:
     deployments = server.ask("deployments/filter")
-    assert sorted(one["name"] for one in deployments) == ["daily", "dispatch", "triggers"]
-    assert [len(one["schedules"]) for one in deployments] == [1, 1, 1]
+    names = sorted(one["name"] for one in deployments)
+    assert names == ["daily", "dispatch", "responses", "triggers"]
+    assert [len(one["schedules"]) for one in deployments] == [1] * len(names)
     (pool,) = server.ask("work_pools/filter")
     assert (pool["name"], pool["type"]) == ("antiphon", "process")
     automations = [
