@@ -42,6 +42,7 @@ LEFT = (
     MessageState.IN_DOUBT,
 )
 COUNTED, RETURNED = RedemptionVerdict.COUNTED, RedemptionVerdict.RETURNED
+BY_RIGHT = (COUNTED.value, RETURNED.value)  # it counts, or did until its order was given back
 JUDGED = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("code", "order_id")])
 OF_ORDERS = pa.schema(
     [
@@ -122,22 +123,19 @@ class Redemptions:
 
     def of_orders(self, since: datetime) -> pa.Table:
         """The uses by orders that count, or would but for their return, since then: OF_ORDERS."""
-        which = and_(
-            redemptions.c.order_id.is_not(None),
-            redemptions.c.redeemed_at >= since,
-            redemptions.c.verdict.in_([COUNTED.value, RETURNED.value]),
-        )
-        with read_nullable(self._engine, redemptions, OF_ORDERS, which) as reader:
-            return reader.read_all()
+        return self._by_orders(since, OF_ORDERS, redemptions.c.verdict.in_(BY_RIGHT))
 
     def judged_otherwise(self, since: datetime) -> pa.Table:
         """code and order_id of the other uses by orders since then, which stay as they are."""
+        return self._by_orders(since, JUDGED, redemptions.c.verdict.not_in(BY_RIGHT))
+
+    def _by_orders(
+        self, since: datetime, schema: pa.Schema, judged: ColumnElement[bool]
+    ) -> pa.Table:
         which = and_(
-            redemptions.c.order_id.is_not(None),
-            redemptions.c.redeemed_at >= since,
-            redemptions.c.verdict.not_in([COUNTED.value, RETURNED.value]),
+            redemptions.c.order_id.is_not(None), redemptions.c.redeemed_at >= since, judged
         )
-        with read_nullable(self._engine, redemptions, JUDGED, which) as reader:
+        with read_nullable(self._engine, redemptions, schema, which) as reader:
             return reader.read_all()
 
     def counted_since(self, since: int) -> list[Redemption]:

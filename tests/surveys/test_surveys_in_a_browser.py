@@ -1,6 +1,5 @@
 """A survey as people meet it: one tap in the e-mail, then a page on a telephone, no scripts."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,26 +9,18 @@ from survey_world import NOW, World
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "web"))  # for headless
 
-from headless import PHONE, Page, browser_path, browsing
+from headless import Page, browser_path, browsing, fits
 
 from antiphon.surveys import settle
 from antiphon.web.server import running
 
 pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium is installed")
-PICTURES = os.environ.get("ANTIPHON_TEST_PICTURES", "")  # a folder for pictures to be looked at
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with browsing(tmp_path_factory.mktemp("browser")) as opened:
         yield opened
-
-
-def fits(page: Page, name: str) -> bool:
-    """Whether nothing is wider than a telephone."""
-    if PICTURES:
-        page.picture(Path(PICTURES) / f"{name}.png")
-    return page.width <= PHONE[0]
 
 
 def test_a_person_answers_with_one_tap_and_tells_more(world: World, page: Page) -> None:

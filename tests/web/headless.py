@@ -7,6 +7,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE = (360, 740)
 WAIT_SECONDS = 20.0
+PICTURES = os.environ.get("ANTIPHON_TEST_PICTURES", "")  # a folder for pictures to be looked at
 T = TypeVar("T")
 
 
@@ -173,3 +175,10 @@ def browsing(folder: Path) -> Iterator[Page]:
             process.wait()
         assert process.stderr is not None
         process.stderr.close()
+
+
+def fits(page: Page, name: str) -> bool:
+    """Whether nothing is wider than a telephone."""
+    if PICTURES:
+        page.picture(Path(PICTURES) / f"{name}.png")
+    return page.width <= PHONE[0]

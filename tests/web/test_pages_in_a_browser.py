@@ -1,11 +1,9 @@
 """The pages as people meet them: in a real browser, on a telephone, without scripts."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from headless import PHONE, Page, browser_path, browsing
+from headless import Page, browser_path, browsing, fits
 from web_scene import NOW, Scene
 
 from antiphon.message.links import Purpose
@@ -14,20 +12,12 @@ from antiphon.web.server import running
 from antiphon.web.words import WORDS
 
 pytestmark = pytest.mark.skipif(browser_path() is None, reason="no chromium is installed")
-PICTURES = os.environ.get("ANTIPHON_TEST_PICTURES", "")  # a folder for pictures to be looked at
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with browsing(tmp_path_factory.mktemp("browser")) as opened:
         yield opened
-
-
-def fits(page: Page, name: str) -> bool:
-    """Whether nothing is wider than a telephone."""
-    if PICTURES:
-        page.picture(Path(PICTURES) / f"{name}.png")
-    return page.width <= PHONE[0]
 
 
 def test_a_person_unsubscribes_by_one_tap(scene: Scene, page: Page):
